@@ -1,0 +1,5 @@
+"""``python -m torchship``."""
+
+from torchship.cli.main import main
+
+raise SystemExit(main())

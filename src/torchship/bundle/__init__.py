@@ -1,0 +1,1 @@
+"""What lies on disk: the manifest, the files and their hashes, golden samples. Knows no runtime and no torch."""

@@ -1,0 +1,105 @@
+"""The manifest: everything that a bundle says of itself, but for times and measurements, which stand apart."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from torchship.bundle.artifact import Artifact, Row, Settings, Verdict
+from torchship.signature import Signature
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+MEASUREMENTS = "measurements.json"
+GOLDEN = "golden"
+ARTIFACTS = "artifacts"
+
+
+class FileEntry(msgspec.Struct, frozen=True):
+    """A file of the bundle: POSIX path below the bundle, size in bytes, SHA-256 of each 16 MiB chunk in hex."""
+
+    path: str
+    size: int
+    chunks: tuple[str, ...]
+
+
+class Shipped(msgspec.Struct, frozen=True):
+    """An artifact that was loaded, run and found right (or is ``unverified``), with what was found."""
+
+    artifact: Artifact
+    verdict: Verdict
+    size_bytes: int
+    status: Literal["ok", "unverified"] = "ok"
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """What the bundle was made from and with. ``source``: the source's own name, no path."""
+
+    source: str
+    model: str
+    parameters: int
+    weights_sha256: str
+    versions: dict[str, str] = {}
+
+
+class Evaluation(msgspec.Struct, frozen=True):
+    """What labelled data said of the eager model: the share of right answers, and ``confusion[truth][answer]``."""
+
+    samples: int
+    accuracy: float
+    confusion: tuple[tuple[int, ...], ...] = ()
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a bundle is. ``shipped`` is ordered best first: what ``load`` tries one after the other."""
+
+    schema: int
+    name: str
+    signature: Signature
+    chosen: str
+    shipped: tuple[Shipped, ...]
+    rows: tuple[Row, ...]
+    origin: Origin
+    files: tuple[FileEntry, ...]
+    golden: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    evaluation: Evaluation | None = None
+    why: str = ""
+
+    def find(self, name: str) -> Shipped | None:
+        """Give the shipped artifact called ``name``."""
+        return next((one for one in self.shipped if one.artifact.name == name), None)
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """Milliseconds a call, at quantiles."""
+
+    p50: float
+    p99: float
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """What was measured of one artifact (or of ``eager``) on one host, at one batch size and one setting."""
+
+    name: str
+    latency_ms: Latency
+    batch: int
+    settings: Settings = Settings()
+    convert_seconds: float = 0.0
+    open_seconds: float = 0.0
+    peak_mb: float = 0.0
+
+
+class Measurements(msgspec.Struct, frozen=True):
+    """Timings and dates: they differ from run to run. ``created``: ISO 8601, UTC."""
+
+    created: str
+    host: dict[str, str | int]
+    timings: tuple[Timing, ...]
+
+    def best(self, name: str, batch: int | None = None) -> Timing | None:
+        """Give the quickest timing of ``name`` (at ``batch``, or at the smallest batch measured)."""
+        mine = [timing for timing in self.timings if timing.name == name]
+        size = batch if batch is not None else min((timing.batch for timing in mine), default=0)
+        return min((t for t in mine if t.batch == size), key=lambda t: t.latency_ms.p50, default=None)

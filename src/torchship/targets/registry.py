@@ -1,0 +1,49 @@
+"""Finds targets by name; knows none of them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import lru_cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, cast
+
+from torchship.errors import UsageError
+from torchship.targets.runner import Runner
+
+if TYPE_CHECKING:
+    from torchship.targets.builder import Builder
+
+_HERE = "torchship.targets"
+
+
+@lru_cache(maxsize=1)
+def _packages() -> dict[str, str]:
+    found = {info.name: f"{_HERE}.{info.name}" for info in pkgutil.iter_modules(importlib.import_module(_HERE).__path__) if info.ispkg}
+    return found | {point.name: point.value for point in entry_points(group=_HERE)}
+
+
+def known() -> tuple[str, ...]:
+    """Names of all targets, in the alphabet's order."""
+    return tuple(sorted(_packages()))
+
+
+def group(name: str) -> str:
+    """The list that a target belongs to: ``server`` or ``edge``."""
+    return str(getattr(importlib.import_module(_package(name)), "GROUP", "edge"))
+
+
+def runner(name: str) -> Runner:
+    """The run side of the target called ``name``; raises UsageError on an unknown one."""
+    return cast(Runner, importlib.import_module(f"{_package(name)}.run").RUNNER)
+
+
+def builder(name: str) -> Builder:
+    """The build side of the target called ``name``; raises UsageError on an unknown one."""
+    return cast("Builder", importlib.import_module(f"{_package(name)}.build").BUILDER)
+
+
+def _package(name: str) -> str:
+    if name not in _packages():
+        raise UsageError(f"unknown target {name!r}", hint=f"known: {', '.join(known())}")
+    return _packages()[name]

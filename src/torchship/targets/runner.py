@@ -1,0 +1,66 @@
+"""The run side of a target: opens an artifact and answers with flat arrays."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from torchship.bundle.artifact import Artifact, Settings
+from torchship.errors import UnavailableError
+
+Array = npt.NDArray[Any]
+
+
+class Needs(msgspec.Struct, frozen=True):
+    """Modules that a target's side imports, and the extra of torchship that brings them (None: the base install)."""
+
+    modules: tuple[str, ...]
+    extra: str | None = None
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Modules that aren't installed here; nothing is imported to find out."""
+        return tuple(name for name in self.modules if importlib.util.find_spec(name) is None)
+
+    @property
+    def hint(self) -> str:
+        """The pip line that brings them."""
+        return f"pip install 'torchship[{self.extra}]'" if self.extra else "pip install torchship"
+
+    def check(self, what: str) -> None:
+        """Raise UnavailableError where a module is missing."""
+        if missing := self.missing:
+            raise UnavailableError(f"{what} needs {', '.join(missing)}, not installed here", hint=self.hint)
+
+
+class Session(Protocol):
+    """An opened artifact. ``run`` may be called from several threads at once unless the runner says otherwise."""
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """Answer flat C-contiguous arrays in the signature's order with flat arrays in the signature's order."""
+        ...
+
+    def close(self) -> None:
+        """Give back memory and scratch files."""
+        ...
+
+
+class Runner(Protocol):
+    """``targets/NAME/run.py`` offers one as ``RUNNER``."""
+
+    needs: Needs
+
+    def open(self, artifact: Artifact, folder: Path, settings: Settings) -> Session:
+        """Open ``folder / artifact.main``; raises what the runtime raises."""
+        ...
+
+
+def carried(array: Array) -> Array:
+    """Give an array that any runtime takes: C-contiguous, in the machine's byte order."""
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
