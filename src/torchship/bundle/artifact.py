@@ -17,7 +17,7 @@ class Variant(msgspec.Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        """``fp32``, ``int8``, ``int8-pruned``…"""
+        """The precision and the passes: ``fp32``, ``int8``, ``int8-pruned``."""
         return "-".join((self.precision, *self.passes))
 
 

@@ -10,8 +10,10 @@ from torchship.bundle.artifact import Artifact, Row, Settings, Verdict
 from torchship.signature import Signature
 
 SCHEMA = 1
+READABLE_BY = "0.1.0"  # the first torchship that reads this schema
 MANIFEST = "manifest.json"
 MEASUREMENTS = "measurements.json"
+SIGNATURE = "bundle.sig"
 GOLDEN = "golden"
 ARTIFACTS = "artifacts"
 
@@ -52,7 +54,10 @@ class Evaluation(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a bundle is. ``shipped`` is ordered best first: what ``load`` tries one after the other."""
+    """What a bundle is. ``shipped`` is ordered best first: what ``load`` tries one after the other.
+
+    ``golden``: paths of the golden samples below the bundle. ``readable_by``: the first torchship that reads it.
+    """
 
     schema: int
     name: str
@@ -66,6 +71,7 @@ class Manifest(msgspec.Struct, frozen=True):
     labels: tuple[str, ...] = ()
     evaluation: Evaluation | None = None
     why: str = ""
+    readable_by: str = READABLE_BY
 
     def find(self, name: str) -> Shipped | None:
         """Give the shipped artifact called ``name``."""

@@ -19,7 +19,11 @@ _HERE = "torchship.targets"
 
 @lru_cache(maxsize=1)
 def _packages() -> dict[str, str]:
-    found = {info.name: f"{_HERE}.{info.name}" for info in pkgutil.iter_modules(importlib.import_module(_HERE).__path__) if info.ispkg}
+    found = {
+        info.name: f"{_HERE}.{info.name}"
+        for info in pkgutil.iter_modules(importlib.import_module(_HERE).__path__)
+        if info.ispkg
+    }
     return found | {point.name: point.value for point in entry_points(group=_HERE)}
 
 

@@ -1,0 +1,106 @@
+"""``load``: from a bundle's path to a model that answers."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from torchship.bundle.manifest import Shipped
+from torchship.bundle.reading import Bundle, open_bundle
+from torchship.errors import TorchshipError, UnavailableError, UsageError
+from torchship.runtime.model import ShippedModel
+from torchship.runtime.selftest import self_test as run_self_test
+from torchship.targets import Session
+from torchship.targets.adapter import open_session
+
+_log = logging.getLogger("torchship")
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    artifact: str | None = None,
+    target: str | None = None,
+    trusted_keys: Sequence[str | os.PathLike[str]] | None = None,
+    threads: int | None = None,
+    self_test: bool = True,
+) -> ShippedModel:
+    """Load a bundle: check every file, open the best artifact for this host, run its golden samples.
+
+    Args:
+        path: a bundle's folder or ``.ship`` file.
+        artifact: this artifact and no other.
+        target: the best artifact of this target, and no other's.
+        trusted_keys: public keys, one of which must have signed the bundle.
+        threads: intra-op threads, in place of the number that was measured best.
+        self_test: run the golden samples through the artifact before it is trusted.
+
+    Raises:
+        UsageError: no bundle there, or no such artifact or target in it.
+        TamperedError: a file is missing, added, changed, or no plain file; or no trusted key signed it.
+        MalformedError: not a bundle, or of a newer schema.
+        UnavailableError: none of its artifacts can run on this host; says why of each.
+    """
+    if trusted_keys is not None:
+        raise UnavailableError(
+            "signatures can't be checked by this version of torchship, and you asked for a trusted one",
+            where=str(path),
+            hint="leave trusted_keys out to check integrity alone (hashes, not origin)",
+        )
+    bundle = open_bundle(Path(path))
+    notes: list[str] = []
+    for shipped in candidates(bundle, artifact, target):
+        try:
+            session = _open(bundle, shipped, threads, self_test)
+        except Exception as error:  # noqa: BLE001 - whatever a runtime raises, the next artifact may do
+            notes.append(f"{shipped.artifact.name}: {_reason(error)}")
+            _log.info("passed over %s", notes[-1])
+            continue
+        return ShippedModel(bundle.manifest, shipped, session, notes)
+    raise UnavailableError(
+        "no artifact of the bundle can run here",
+        where=str(path),
+        hint="; ".join(notes) or "ship it with a server target",
+    )
+
+
+def candidates(bundle: Bundle, artifact: str | None, target: str | None) -> list[Shipped]:
+    """Give the artifacts to try, best first.
+
+    Raises:
+        UsageError: names what there is.
+    """
+    shipped = [one for one in bundle.manifest.shipped if one.status == "ok"]
+    if artifact is not None:
+        shipped = [one for one in bundle.manifest.shipped if one.artifact.name == artifact]
+    elif target is not None:
+        shipped = [one for one in shipped if one.artifact.target == target]
+    if not shipped:
+        there = ", ".join(one.artifact.name for one in bundle.manifest.shipped) or "none"
+        raise UsageError(f"the bundle has no artifact for {artifact or target or 'a server'}", hint=f"it has: {there}")
+    return shipped
+
+
+def _open(bundle: Bundle, shipped: Shipped, threads: int | None, test: bool) -> Session:
+    settings = shipped.artifact.settings
+    if threads is not None:
+        settings = msgspec.structs.replace(settings, threads=threads)
+    folder = bundle.artifact_folder(shipped.artifact.name)
+    session = open_session(shipped.artifact, folder, bundle.manifest.signature, settings)
+    if test:
+        try:
+            run_self_test(bundle, shipped, session)
+        except BaseException:
+            session.close()
+            raise
+    return session
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TorchshipError):
+        return f"{error.what} ({error.hint})" if error.hint else error.what
+    return f"{type(error).__name__}: {error}"

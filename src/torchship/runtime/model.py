@@ -1,0 +1,64 @@
+"""A loaded model: numpy in, numpy out, in the structure of the model that was shipped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torchship.bundle.artifact import Artifact
+from torchship.bundle.manifest import Manifest, Shipped
+from torchship.runtime.binding import Binding
+from torchship.signature import Signature
+from torchship.signature.check import check_names
+from torchship.targets import Array, Session
+
+
+class ShippedModel:
+    """Calls may come from several threads at once. ``notes``: which artifacts were passed over, and why."""
+
+    def __init__(self, manifest: Manifest, shipped: Shipped, session: Session, notes: Sequence[str] = ()) -> None:
+        self.manifest = manifest
+        self.signature: Signature = manifest.signature
+        self.labels: tuple[str, ...] = manifest.labels
+        self.artifact: Artifact = shipped.artifact
+        self.notes: list[str] = list(notes)
+        self._session = session
+        self._binding = Binding(manifest.signature)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it as the eager model was called, with arrays for tensors; the result has the eager one's structure.
+
+        Raises:
+            InputError: names the argument or input that doesn't fit.
+        """
+        binding = self._binding
+        return binding.result(self._session.run(binding.bind(args, kwargs)))
+
+    def run(self, named: Mapping[str, Any]) -> dict[str, Array]:
+        """Answer arrays by the signature's input names with arrays by its output names.
+
+        Raises:
+            InputError: names the input that doesn't fit.
+        """
+        check_names(self.signature, named)
+        arrays = self._binding.check([named[spec.name] for spec in self.signature.inputs])
+        names = [spec.name for spec in self.signature.outputs]
+        return dict(zip(names, self._session.run(arrays), strict=True))
+
+    def infer(self, arrays: Sequence[Array]) -> list[Array]:
+        """Answer flat C-contiguous arrays in the signature's order. Nothing is checked: for callers who did."""
+        return self._session.run(arrays)
+
+    def close(self) -> None:
+        """Give back the runtime's memory and scratch files; the model can't be called any more."""
+        self._session.close()
+
+    def __enter__(self) -> ShippedModel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{s.name}: {s.dtype}{list(s.shape)}" for s in self.signature.inputs)
+        return f"<ShippedModel {self.manifest.name} ({self.artifact.name}) {inputs}>"

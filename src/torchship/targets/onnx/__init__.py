@@ -1,0 +1,3 @@
+"""ONNX, run by ONNX Runtime."""
+
+GROUP = "server"
