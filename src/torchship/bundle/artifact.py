@@ -9,7 +9,7 @@ import msgspec
 Option = bool | int | float | str
 
 
-class Variant(msgspec.Struct, frozen=True):
+class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was done to the model: its precision, and the passes that it went through, in their order."""
 
     precision: str = "fp32"
@@ -21,14 +21,14 @@ class Variant(msgspec.Struct, frozen=True):
         return "-".join((self.precision, *self.passes))
 
 
-class Settings(msgspec.Struct, frozen=True):
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a runtime is to be opened. ``threads``: intra-op; 0 leaves it to the host (the cgroup's quota)."""
 
     threads: int = 1
     options: dict[str, Option] = {}
 
 
-class HostContract(msgspec.Struct, frozen=True):
+class HostContract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a host must have: empty means any. ``isa``: CPU flags as Linux names them; ``packages``: name to version."""
 
     systems: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ class HostContract(msgspec.Struct, frozen=True):
     packages: dict[str, str] = {}
 
 
-class Adapter(msgspec.Struct, frozen=True):
+class Adapter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the host does for a runtime with narrower inputs than the signature's.
 
     ``batch``: the one batch size that the artifact takes (0: any); bigger calls are cut, smaller ones padded.
@@ -49,7 +49,7 @@ class Adapter(msgspec.Struct, frozen=True):
     casts: dict[str, str] = {}
 
 
-class Artifact(msgspec.Struct, frozen=True):
+class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One runnable form of the model, in a folder of its own.
 
     ``main`` is the file to open, relative to that folder. ``inputs`` and ``outputs`` are the runtime's own names, in
@@ -68,7 +68,7 @@ class Artifact(msgspec.Struct, frozen=True):
     adapter: Adapter = Adapter()
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How right an artifact is.
 
     ``max_abs_diff``: against eager in the model's own precision, over all samples and outputs.
@@ -90,8 +90,21 @@ class Verdict(msgspec.Struct, frozen=True):
 Status = Literal["ok", "failed", "unverified", "unavailable", "skipped"]
 
 
-class Row(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The outcome for one target and variant, as ``ship --json`` and the report tell it."""
+class Attempt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A route that was tried and given up."""
+
+    route: str
+    reason: str
+    op: str | None = None
+    where: str | None = None
+    hint: str | None = None
+
+
+class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The outcome for one target and variant, as ``ship --json`` and the report tell it.
+
+    ``attempts`` are the routes that were given up before the one that was taken.
+    """
 
     name: str
     target: str
@@ -102,3 +115,4 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     op: str | None = None
     where: str | None = None
     hint: str | None = None
+    attempts: tuple[Attempt, ...] = ()

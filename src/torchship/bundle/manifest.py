@@ -10,6 +10,7 @@ from torchship.bundle.artifact import Artifact, Row, Settings, Verdict
 from torchship.signature import Signature
 
 SCHEMA = 1
+CHUNK = 16 << 20  # bytes that a hash covers
 READABLE_BY = "0.1.0"  # the first torchship that reads this schema
 MANIFEST = "manifest.json"
 MEASUREMENTS = "measurements.json"
@@ -18,7 +19,7 @@ GOLDEN = "golden"
 ARTIFACTS = "artifacts"
 
 
-class FileEntry(msgspec.Struct, frozen=True):
+class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file of the bundle: POSIX path below the bundle, size in bytes, SHA-256 of each 16 MiB chunk in hex."""
 
     path: str
@@ -26,7 +27,7 @@ class FileEntry(msgspec.Struct, frozen=True):
     chunks: tuple[str, ...]
 
 
-class Shipped(msgspec.Struct, frozen=True):
+class Shipped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An artifact that was loaded, run and found right (or is ``unverified``), with what was found."""
 
     artifact: Artifact
@@ -35,7 +36,7 @@ class Shipped(msgspec.Struct, frozen=True):
     status: Literal["ok", "unverified"] = "ok"
 
 
-class Origin(msgspec.Struct, frozen=True):
+class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the bundle was made from and with. ``source``: the source's own name, no path."""
 
     source: str
@@ -45,7 +46,7 @@ class Origin(msgspec.Struct, frozen=True):
     versions: dict[str, str] = {}
 
 
-class Evaluation(msgspec.Struct, frozen=True):
+class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What labelled data said of the eager model: the share of right answers, and ``confusion[truth][answer]``."""
 
     samples: int
@@ -53,7 +54,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     confusion: tuple[tuple[int, ...], ...] = ()
 
 
-class Manifest(msgspec.Struct, frozen=True):
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a bundle is. ``shipped`` is ordered best first: what ``load`` tries one after the other.
 
     ``golden``: paths of the golden samples below the bundle. ``readable_by``: the first torchship that reads it.
@@ -78,14 +79,14 @@ class Manifest(msgspec.Struct, frozen=True):
         return next((one for one in self.shipped if one.artifact.name == name), None)
 
 
-class Latency(msgspec.Struct, frozen=True):
+class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Milliseconds a call, at quantiles."""
 
     p50: float
     p99: float
 
 
-class Timing(msgspec.Struct, frozen=True):
+class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was measured of one artifact (or of ``eager``) on one host, at one batch size and one setting."""
 
     name: str
@@ -97,12 +98,16 @@ class Timing(msgspec.Struct, frozen=True):
     peak_mb: float = 0.0
 
 
-class Measurements(msgspec.Struct, frozen=True):
-    """Timings and dates: they differ from run to run. ``created``: ISO 8601, UTC."""
+class Measurements(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Timings and dates: they differ from run to run.
+
+    ``created``: ISO 8601, UTC. ``manifest``: the digest of the manifest that they belong to, filled in on writing.
+    """
 
     created: str
     host: dict[str, str | int]
     timings: tuple[Timing, ...]
+    manifest: str = ""
 
     def best(self, name: str, batch: int | None = None) -> Timing | None:
         """Give the quickest timing of ``name`` (at ``batch``, or at the smallest batch measured)."""

@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away: there is nobody to tell
         return 1
-    except Exception as error:  # noqa: BLE001 - the last line of defence: never a bare traceback
+    except Exception as error:
         if debug:
             raise
         output.error(_unforeseen(error))

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
 from torchship.bundle.manifest import Shipped
-from torchship.bundle.reading import Bundle, open_bundle
+from torchship.bundle.opening import Bundle, open_bundle
 from torchship.errors import TorchshipError, UnavailableError, UsageError
 from torchship.runtime.model import ShippedModel
 from torchship.runtime.selftest import self_test as run_self_test
@@ -51,21 +50,26 @@ def load(
             where=str(path),
             hint="leave trusted_keys out to check integrity alone (hashes, not origin)",
         )
-    bundle = open_bundle(Path(path))
+    bundle = open_bundle(path)
+    try:
+        return _first(bundle, candidates(bundle, artifact, target), threads, self_test)
+    except BaseException:
+        bundle.close()
+        raise
+
+
+def _first(bundle: Bundle, shipped: list[Shipped], threads: int | None, test: bool) -> ShippedModel:
+    """Open the first of ``shipped`` that runs, and runs right, on this host."""
     notes: list[str] = []
-    for shipped in candidates(bundle, artifact, target):
+    for one in shipped:
         try:
-            session = _open(bundle, shipped, threads, self_test)
+            session = _open(bundle, one, threads, test)
         except Exception as error:  # noqa: BLE001 - whatever a runtime raises, the next artifact may do
-            notes.append(f"{shipped.artifact.name}: {_reason(error)}")
+            notes.append(f"{one.artifact.name}: {_reason(error)}")
             _log.info("passed over %s", notes[-1])
             continue
-        return ShippedModel(bundle.manifest, shipped, session, notes)
-    raise UnavailableError(
-        "no artifact of the bundle can run here",
-        where=str(path),
-        hint="; ".join(notes) or "ship it with a server target",
-    )
+        return ShippedModel(bundle, one, session, notes)
+    raise UnavailableError("no artifact of the bundle can run here", where=str(bundle.folder), hint="; ".join(notes))
 
 
 def candidates(bundle: Bundle, artifact: str | None, target: str | None) -> list[Shipped]:

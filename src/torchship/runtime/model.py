@@ -7,6 +7,7 @@ from typing import Any
 
 from torchship.bundle.artifact import Artifact
 from torchship.bundle.manifest import Manifest, Shipped
+from torchship.bundle.opening import Bundle
 from torchship.runtime.binding import Binding
 from torchship.signature import Signature
 from torchship.signature.check import check_names
@@ -16,14 +17,15 @@ from torchship.targets import Array, Session
 class ShippedModel:
     """Calls may come from several threads at once. ``notes``: which artifacts were passed over, and why."""
 
-    def __init__(self, manifest: Manifest, shipped: Shipped, session: Session, notes: Sequence[str] = ()) -> None:
-        self.manifest = manifest
-        self.signature: Signature = manifest.signature
-        self.labels: tuple[str, ...] = manifest.labels
+    def __init__(self, bundle: Bundle, shipped: Shipped, session: Session, notes: Sequence[str] = ()) -> None:
+        self.manifest: Manifest = bundle.manifest
+        self.signature: Signature = bundle.manifest.signature
+        self.labels: tuple[str, ...] = bundle.manifest.labels
         self.artifact: Artifact = shipped.artifact
         self.notes: list[str] = list(notes)
+        self._bundle = bundle
         self._session = session
-        self._binding = Binding(manifest.signature)
+        self._binding = Binding(self.signature)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it as the eager model was called, with arrays for tensors; the result has the eager one's structure.
@@ -52,6 +54,7 @@ class ShippedModel:
     def close(self) -> None:
         """Give back the runtime's memory and scratch files; the model can't be called any more."""
         self._session.close()
+        self._bundle.close()
 
     def __enter__(self) -> ShippedModel:
         return self

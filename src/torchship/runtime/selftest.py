@@ -6,7 +6,7 @@ import numpy as np
 
 from torchship.bundle import golden
 from torchship.bundle.manifest import Shipped
-from torchship.bundle.reading import Bundle
+from torchship.bundle.opening import Bundle
 from torchship.errors import TorchshipError
 from torchship.targets import Array, Session
 
