@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,18 +18,32 @@ HELP = "convert, prove, measure and pack a trained model into a bundle"
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the contract."""
-    parser.add_argument("source", metavar="SOURCE", help="file.py:NAME, package.module:NAME, or a file of weights or a model")
+    parser.add_argument(
+        "source", metavar="SOURCE", help="file.py:NAME, package.module:NAME, or a file of weights or a model"
+    )
     parser.add_argument("-o", "--output", required=True, metavar="BUNDLE", help="folder (or .ship file) to write")
     parser.add_argument("--model", metavar="file.py:NAME", help="the architecture, where SOURCE holds weights alone")
-    parser.add_argument("--allow", action="append", default=[], metavar="package.Class", help="a class that a pickled module may name")
-    parser.add_argument("--input", action="append", default=[], metavar="NAME:DTYPE[DIM,…]", help="an example input, where the source has none")
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="package.Class", help="a class that a pickled module may name"
+    )
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME:DTYPE[DIM,…]",
+        help="an example input, where the source has none",
+    )
     parser.add_argument("--example", metavar="FILE.npz", help="example inputs, an array per input name")
-    parser.add_argument("--targets", default="server", metavar="LIST", help="names, TARGET:ROUTE, server, edge or all (default: server)")
+    parser.add_argument(
+        "--targets", default="server", metavar="LIST", help="names, TARGET:ROUTE, server, edge or all (default: server)"
+    )
     parser.add_argument("--evaluate", metavar="FILE.npz", help="labelled data: an array per input name and labels")
     parser.add_argument("--max-drop", type=float, default=0.0, metavar="D", help="share of accuracy that may be lost")
     parser.add_argument("--max-latency-ms", type=float, metavar="X")
     parser.add_argument("--max-size-mb", type=float, metavar="Y")
-    parser.add_argument("--timeout", type=float, default=600.0, metavar="S", help="seconds that one step of a conversion may take")
+    parser.add_argument(
+        "--timeout", type=float, default=600.0, metavar="S", help="seconds that one step of a conversion may take"
+    )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="conversions at once")
 
 
@@ -45,7 +60,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.timeout <= 0 or options.jobs < 1:
         raise UsageError("--timeout and --jobs must be above zero")
     source = parse(
-        options.source, model=options.model, inputs=tuple(options.input), example=options.example, allow=tuple(options.allow)
+        options.source,
+        model=options.model,
+        inputs=tuple(options.input),
+        example=options.example,
+        allow=tuple(options.allow),
     )
     wanted = ShipOptions(
         Path(options.output),
@@ -63,10 +82,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _teller(output: Output, update: object) -> object:
+def _teller(output: Output, update: Callable[[str], None]) -> Callable[[str, str], None]:
     def tell(who: str, what: str) -> None:
         if output.err.is_terminal and who != "note":
-            update(f"{who}: {what}")  # type: ignore[operator]
+            update(f"{who}: {what}")
         else:
             output.err.print(f"{who}: {what}", markup=False)
 
@@ -77,7 +96,9 @@ def _needs_torch() -> None:
     import importlib.util
 
     if importlib.util.find_spec("torch") is None:
-        raise UnavailableError("shipping a model needs torch, not installed here", hint="pip install 'torchship[build]'")
+        raise UnavailableError(
+            "shipping a model needs torch, not installed here", hint="pip install 'torchship[build]'"
+        )
 
 
 def show(result: ShipResult, output: Output) -> None:

@@ -4,7 +4,7 @@ A target is found by its folder's name here, or by the entry-point group ``torch
 other people's. A folder's ``__init__`` says in ``GROUP`` which list it belongs to: ``server`` or ``edge``.
 """
 
-from torchship.targets.registry import builder, group, known, runner
+from torchship.targets.registry import builder_of, group, known, runner_of
 from torchship.targets.runner import Array, Needs, Runner, Session
 
-__all__ = ["Array", "Needs", "Runner", "Session", "builder", "group", "known", "runner"]
+__all__ = ["Array", "Needs", "Runner", "Session", "builder_of", "group", "known", "runner_of"]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from torchship.bundle.artifact import Artifact, Settings
-from torchship.signature import Signature, numpy_dtype
-from torchship.targets.registry import runner
+from torchship.measure.cores import cores
+from torchship.signature import BFLOAT16, Signature, numpy_dtype
+from torchship.targets.registry import runner_of
 from torchship.targets.runner import Array, Session
 
 
@@ -19,10 +21,11 @@ def open_session(artifact: Artifact, folder: Path, signature: Signature, setting
     Raises:
         UnavailableError: a package that it needs is missing.
     """
-    target = runner(artifact.target)
+    target = runner_of(artifact.target)
     target.needs.check(f"the artifact {artifact.name}")
-    session = target.open(artifact, folder, settings or artifact.settings)
-    if artifact.adapter.casts:
+    wanted = settings or artifact.settings
+    session = target.open(artifact, folder, msgspec.structs.replace(wanted, threads=wanted.threads or cores()))
+    if any(dtype != BFLOAT16 for dtype in artifact.adapter.casts.values()):
         session = Casting(session, signature, artifact.adapter.casts)
     if artifact.adapter.batch:
         session = FixedBatch(session, artifact.adapter.batch)

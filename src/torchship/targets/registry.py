@@ -37,12 +37,12 @@ def group(name: str) -> str:
     return str(getattr(importlib.import_module(_package(name)), "GROUP", "edge"))
 
 
-def runner(name: str) -> Runner:
+def runner_of(name: str) -> Runner:
     """The run side of the target called ``name``; raises UsageError on an unknown one."""
     return cast(Runner, importlib.import_module(f"{_package(name)}.run").RUNNER)
 
 
-def builder(name: str) -> Builder:
+def builder_of(name: str) -> Builder:
     """The build side of the target called ``name``; raises UsageError on an unknown one."""
     return cast("Builder", importlib.import_module(f"{_package(name)}.build").BUILDER)
 

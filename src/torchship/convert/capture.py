@@ -1,0 +1,95 @@
+"""Captures a Model in the form that a converter starts from."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from torchship.convert.diagnosis import diagnose
+from torchship.convert.scripting import scriptable
+from torchship.errors import TorchshipError
+from torchship.models.model import Axes, Model
+from torchship.models.samples import example_for
+from torchship.signature import Signature
+from torchship.targets.builder import Captured, Form
+
+
+def capture(model: Model, form: Form, signature: Signature) -> Captured:
+    """Capture ``model`` in ``form``, with the sizes of ``signature``'s dims left open.
+
+    Raises:
+        CaptureError: says which operator, the user's source line, and a way out.
+    """
+    axes = axes_of(signature)
+    examples = example_for(model, axes)
+    try:
+        value = _CAPTURES[form](model, examples, axes)
+    except TorchshipError:
+        raise
+    except Exception as error:
+        raise diagnose(error, f"capturing as {form.value}") from error
+    return Captured(form, value, examples, signature)
+
+
+def axes_of(signature: Signature) -> tuple[Axes, ...]:
+    """The dynamic axes of each input, as the signature declares them."""
+    return tuple(
+        {axis: signature.dim(size) for axis, size in enumerate(spec.shape) if isinstance(size, str)}
+        for spec in signature.inputs
+    )
+
+
+def _exported(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, ...]) -> torch.export.ExportedProgram:
+    """Non-strict first, which runs the user's Python as it is; strict where that fails."""
+    shapes = _dynamic_shapes(axes)
+    try:
+        return torch.export.export(model.flat, examples, dynamic_shapes=shapes, strict=False)
+    except Exception as first:
+        try:
+            return torch.export.export(model.flat, examples, dynamic_shapes=shapes, strict=True)
+        except Exception as second:  # noqa: BLE001 - whatever the strict capture raises, the first error is told
+            raise first from second  # the non-strict one names the user's own line
+
+
+def _dynamic_shapes(axes: tuple[Axes, ...]) -> tuple[dict[int, Any], ...]:
+    dims = {dim.name: torch.export.Dim(dim.name, min=dim.min, max=dim.max) for each in axes for dim in each.values()}
+    return tuple({axis: dims[dim.name] for axis, dim in each.items()} for each in axes)
+
+
+def _scripted(model: Model, _examples: tuple[Tensor, ...], _axes: tuple[Axes, ...]) -> torch.jit.ScriptModule:
+    with _quiet():
+        return torch.jit.script(scriptable(model))
+
+
+def _traced(model: Model, examples: tuple[Tensor, ...], _axes: tuple[Axes, ...]) -> torch.jit.ScriptModule:
+    """What a trace bakes in shows on the fresh inputs: its warnings are answered by that proof.
+
+    The fused fast path of nn.MultiheadAttention takes other kernels while tracing than while checking: off.
+    """
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with _quiet():
+            return cast(torch.jit.ScriptModule, torch.jit.trace(model.flat, examples, check_trace=False))  # type: ignore[no-untyped-call]
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+
+
+class _quiet(warnings.catch_warnings):  # noqa: N801 - reads as the context it is
+    """Torch's own deprecation of TorchScript and its tracer's warnings are no news to our user."""
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        warnings.simplefilter("ignore")
+        torch.set_grad_enabled(False)
+
+
+_CAPTURES: dict[Form, Callable[[Model, tuple[Tensor, ...], tuple[Axes, ...]], Any]] = {
+    Form.EXPORTED: _exported,
+    Form.SCRIPTED: _scripted,
+    Form.TRACED: _traced,
+}

@@ -1,0 +1,1 @@
+"""What a host is, and how fast an artifact is on it."""

@@ -1,0 +1,49 @@
+"""The Model: what every later room starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from torchship.models.flat import FlatModule
+from torchship.signature import Dim, Parameter
+
+Axes = Mapping[int, Dim]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a source says of itself, in the form of the contract's source dict; all but ``model`` may be missing."""
+
+    model: nn.Module
+    args: tuple[Any, ...] | None = None
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    dynamic_shapes: Any = None
+    preprocess: nn.Module | None = None
+    postprocess: nn.Module | None = None
+    labels: tuple[str, ...] = ()
+    fresh: Any = None
+    calibration: Any = None
+    evaluate: Any = None
+    input_names: tuple[str, ...] = ()
+    output_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Model:
+    """A module that is ready to be run and captured.
+
+    ``flat`` takes ``examples`` (flat tensors, called ``names``) and gives flat tensors; ``axes[i]`` holds the dynamic
+    axes that the user declared for input i (none anywhere: nothing was declared). ``notes`` are told to the user.
+    """
+
+    description: Description
+    flat: FlatModule
+    names: tuple[str, ...]
+    examples: tuple[Tensor, ...]
+    axes: tuple[Axes, ...]
+    parameters: tuple[Parameter, ...]
+    notes: tuple[str, ...] = ()

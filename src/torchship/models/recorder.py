@@ -1,0 +1,225 @@
+"""Records the reference: runs the model itself, on inputs that no capture sees, and writes down what came out."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from torchship.bundle.manifest import Evaluation, Latency, Origin
+from torchship.errors import SourceError, UsageError
+from torchship.models import batch, eager, state
+from torchship.models.evaluation import LabelledData, labelled
+from torchship.models.model import Axes, Model
+from torchship.models.outputs import Seen, dtype_name, floating_epsilon, output_names, output_specs
+from torchship.models.reference import Reference, SampleFiles
+from torchship.models.samples import FreshInput, example_for, flat_example, fresh_inputs
+from torchship.signature import Dim, Signature, TensorSpec
+from torchship.signature.tree import Constant
+from torchship.verify import evaluate_scores
+
+_CALIBRATION = 256  # examples kept for calibration
+_SLICE = 100  # rows of labelled data a call
+
+
+class Recorder:
+    """Runs a model for its reference and writes what came out into ``folder``."""
+
+    def __init__(self, model: Model, folder: Path) -> None:
+        self.model = model
+        self.folder = folder
+        self.notes = list(model.notes)
+
+    def record(self, source_name: str, data: LabelledData | None = None) -> Reference:
+        """Run everything; ``data`` is labelled data that the user named beside the source's own."""
+        axes, note = batch.propose(self.model)
+        self.notes += [note] if note else []
+        example = example_for(self.model, axes)
+        tree, tensors, paths = eager.call(self.model.flat, example)
+        if not tensors:
+            raise SourceError("the model gives no tensors back", hint="return at least one tensor from forward")
+        state.refuse_unrepeatable(self.model, example)
+        inputs, answers = self._run(axes, tensors)
+        names = output_names(tree, paths, self.model.description.output_names)
+        seen = [
+            Seen(self._sizes(each, axes), tuple(a.shape for a in answer))
+            for each, answer in zip(inputs, answers, strict=True)
+        ]
+        signature = Signature(
+            inputs=self._input_specs(example, axes),
+            outputs=output_specs(names, tensors, seen),
+            dims=_dims(axes),
+            call=self.model.parameters,
+            result=tree,
+        )
+        self._note_constants(signature)
+        latency = self._latency(example)
+        origin = self._origin(source_name)
+        evaluate, evaluation = self._evaluate(data)
+        calibration = self._calibration()
+        samples = self._exact(inputs, answers, axes)
+        return Reference(
+            signature, origin, samples, latency, floating_epsilon([*example, *tensors]),
+            self.model.description.labels, tuple(self.notes), evaluation, evaluate, calibration,
+        )  # fmt: skip
+
+    def _run(self, axes: tuple[Axes, ...], expected: list[Tensor]) -> tuple[list[FreshInput], list[list[eager.Array]]]:
+        """Run the fresh inputs; a drawn one that the model itself refuses is left out, and that is told."""
+        inputs, answers = [], []
+        for fresh in fresh_inputs(self.model, axes):
+            try:
+                answer = eager.run(self.model.flat, fresh.tensors)
+            except SourceError as error:
+                if fresh.origin == "user":
+                    raise
+                self.notes.append(f"the model itself refuses the drawn input '{fresh.origin}': {error.what}")
+                continue
+            if len(answer) != len(expected):
+                raise SourceError(
+                    f"the model gives {len(answer)} tensors for the input '{fresh.origin}', {len(expected)} for the example",
+                    hint="the structure of the result must not depend on the values of the inputs",
+                )
+            inputs.append(fresh)
+            answers.append(answer)
+        if not inputs:
+            raise SourceError(
+                "the model refuses every input that was drawn in its example's range",
+                hint="give inputs that it takes: 'fresh' in the source dict",
+            )
+        return inputs, answers
+
+    def _exact(
+        self, inputs: list[FreshInput], answers: list[list[eager.Array]], axes: tuple[Axes, ...]
+    ) -> tuple[SampleFiles, ...]:
+        """Write the samples, each with its float64 answer. Comes last: the model is in float64 afterwards."""
+        stand_ins: list[list[eager.Array]] | None = None
+        probe = [tensor.clone() for tensor in inputs[0].tensors]
+        dtype_kept = (
+            {name: value.clone() for name, value in self.model.flat.state_dict().items()}
+            if _small(self.model)
+            else None
+        )
+        exact = eager.Exact(self.model.flat)
+        if exact.run(probe) is None and dtype_kept is not None:
+            self._back(dtype_kept)
+            stand_ins = [
+                eager.nudged(self.model.flat, each.tensors, answer)
+                for each, answer in zip(inputs, answers, strict=True)
+            ]
+            self.notes.append("the model doesn't run in float64: its noise was measured by nudging inputs and weights")
+        files = []
+        for place, (each, answer) in enumerate(zip(inputs, answers, strict=True)):
+            true = stand_ins[place] if stand_ins else exact.run(each.tensors)
+            files.append(
+                SampleFiles(
+                    each.origin,
+                    self._sizes(each, axes),
+                    self._write(f"inputs{place}", [eager.as_array(tensor) for tensor in each.tensors]),
+                    self._write(f"eager{place}", answer),
+                    self._write(f"exact{place}", true) if true is not None else None,
+                )
+            )
+        return tuple(files)
+
+    def _back(self, kept: dict[str, Tensor]) -> None:
+        for name, value in [*self.model.flat.named_parameters(), *self.model.flat.named_buffers()]:
+            if name in kept:
+                value.data = kept[name]
+
+    def _write(self, name: str, arrays: list[eager.Array]) -> str:
+        file = f"{name}.npz"
+        np.savez(self.folder / file, **{str(place): array for place, array in enumerate(arrays)})  # type: ignore[arg-type]
+        return file
+
+    def _sizes(self, fresh: FreshInput, axes: tuple[Axes, ...]) -> dict[str, int]:
+        return {
+            dim.name: tensor.shape[axis]
+            for tensor, dims in zip(fresh.tensors, axes, strict=True)
+            for axis, dim in dims.items()
+        }
+
+    def _input_specs(self, example: tuple[Tensor, ...], axes: tuple[Axes, ...]) -> tuple[TensorSpec, ...]:
+        return tuple(
+            TensorSpec(
+                name,
+                dtype_name(tensor),
+                tuple(dims[axis].name if axis in dims else size for axis, size in enumerate(tensor.shape)),
+            )
+            for name, tensor, dims in zip(self.model.names, example, axes, strict=True)
+        )
+
+    def _note_constants(self, signature: Signature) -> None:
+        constants = [
+            each.name for each in signature.call if isinstance(each.tree, Constant) and each.tree.value is not None
+        ]
+        if constants:
+            self.notes.append(f"fixed at what the example gave: {', '.join(constants)}")
+
+    def _origin(self, source_name: str) -> Origin:
+        module = self.model.description.model
+        return Origin(
+            source=source_name,
+            model=type(module).__name__,
+            parameters=sum(parameter.numel() for parameter in module.parameters()),
+            weights_sha256=state.weights_sha256(self.model),
+            versions={"torch": str(torch.__version__), "numpy": np.__version__},
+        )
+
+    def _latency(self, example: tuple[Tensor, ...]) -> Latency:
+        """Eager as its user would run it: one row where there is a batch, torch's own thread count."""
+        times: list[float] = []
+        end = time.perf_counter() + 1.0
+        with torch.inference_mode():
+            while len(times) < 3 or (time.perf_counter() < end and len(times) < 500):
+                start = time.perf_counter()
+                self.model.flat.call(example)
+                times.append((time.perf_counter() - start) * 1e3)
+        return Latency(float(np.quantile(times, 0.5)), float(np.quantile(times, 0.99)))
+
+    def _evaluate(self, data: LabelledData | None) -> tuple[str | None, Evaluation | None]:
+        data = data or labelled(self.model, self.model.description.evaluate)
+        if data is None:
+            return None, None
+        rows = len(data.labels)
+        parts = [
+            eager.run(self.model.flat, [tensor[start : start + _SLICE] for tensor in data.inputs])[0]
+            for start in range(0, rows, _SLICE)
+        ]
+        arrays: dict[str, npt.NDArray[np.generic]] = dict(
+            zip(self.model.names, (eager.as_array(tensor) for tensor in data.inputs), strict=True)
+        )
+        np.savez(self.folder / "evaluate.npz", labels=data.labels, **arrays)  # type: ignore[arg-type]
+        return "evaluate.npz", evaluate_scores(np.concatenate(parts), data.labels)
+
+    def _calibration(self) -> str | None:
+        given = self.model.description.calibration
+        if given is None:
+            return None
+        rows = []
+        for example in given() if callable(given) else given:
+            rows.append(flat_example(self.model, example))
+            if len(rows) == _CALIBRATION:
+                break
+        if not rows:
+            raise UsageError("the calibration data is empty", hint="give a few hundred typical examples")
+        arrays = {
+            f"{row}.{place}": eager.as_array(tensor)
+            for row, tensors in enumerate(rows)
+            for place, tensor in enumerate(tensors)
+        }
+        np.savez(self.folder / "calibration.npz", **arrays)  # type: ignore[arg-type]
+        return "calibration.npz"
+
+
+def _dims(axes: tuple[Axes, ...]) -> tuple[Dim, ...]:
+    return tuple({dim.name: dim for each in axes for dim in each.values()}.values())
+
+
+def _small(model: Model) -> bool:
+    """Whether a second copy of the weights is no matter (below 1 GB)."""
+    size = sum(value.numel() * value.element_size() for value in model.flat.state_dict().values())
+    return int(size) < 1_000_000_000

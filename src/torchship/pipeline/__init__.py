@@ -1,0 +1,1 @@
+"""The way of ``ship``: source, reference, conversion, proof, timing, choice, bundle."""

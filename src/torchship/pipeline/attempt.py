@@ -1,0 +1,97 @@
+"""Makes one target: tries its routes until one is proven right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torchship.bundle.artifact import Artifact, Attempt, Row, Verdict
+from torchship.errors import TorchshipError, UnavailableError
+from torchship.models.source import Source
+from torchship.pipeline.evidence import Evidence
+from torchship.pipeline.plan import Plan
+from torchship.pipeline.proof import prove
+from torchship.pipeline.workshop import Workshop
+from torchship.targets import builder_of, runner_of
+from torchship.targets.builder import Route
+from torchship.worker.protocol import Convert, Converted
+
+
+@dataclass(frozen=True)
+class Made:
+    """An artifact that is right, and where its files lie."""
+
+    artifact: Artifact
+    verdict: Verdict
+    folder: Path
+    convert_seconds: float
+
+    @property
+    def size_bytes(self) -> int:
+        """All its files, on disk."""
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one target: its row, and the artifact where it is right."""
+
+    row: Row
+    made: Made | None = None
+
+
+class Maker:
+    """Makes targets from one source, each held against the same evidence."""
+
+    def __init__(self, workshop: Workshop, source: Source, evidence: Evidence) -> None:
+        self._workshop = workshop
+        self._source = source
+        self._evidence = evidence
+
+    def make(self, plan: Plan) -> Outcome:
+        """Try the routes in turn; never raises what a converter or a runtime raised: that is the row."""
+        try:
+            builder_of(plan.target).needs.check(f"the target {plan.target}")
+            runner_of(plan.target).needs.check(f"the target {plan.target}")
+        except UnavailableError as error:
+            return Outcome(Row(plan.target, plan.target, "unavailable", reason=error.what, hint=error.hint))
+        attempts: list[Attempt] = []
+        for route in plan.routes:
+            try:
+                made = self._by_route(plan.target, route)
+            except TorchshipError as error:
+                attempts.append(_attempt(route.name, error))
+                self._workshop.tell(plan.target, f"{route.name}: {error.what}")
+                continue
+            row = Row(
+                made.artifact.name, plan.target, "ok", made.artifact.variant.label, route.name, attempts=tuple(attempts)
+            )
+            return Outcome(row, made)
+        return Outcome(_failed(plan.target, attempts))
+
+    def _by_route(self, target: str, route: Route) -> Made:
+        folder = self._workshop.folder("artifacts", f"{target}-{route.name}")
+        self._workshop.tell(target, f"converting ({route.name})")
+        reference = self._evidence.reference
+        job = Convert(
+            self._source, reference.signature, reference.origin.weights_sha256, target, route.name, str(folder)
+        )
+        with self._workshop.worker(f"convert-{target}-{route.name}") as worker:
+            converted = worker.ask(job, Converted, self._workshop.timeout)
+        self._workshop.tell(target, "proving")
+        verdict = prove(self._workshop, converted.artifact, folder, self._evidence)
+        return Made(converted.artifact, verdict, folder, converted.seconds)
+
+
+def _attempt(route: str, error: TorchshipError) -> Attempt:
+    return Attempt(route, error.what, getattr(error, "op", None), error.where, error.hint)
+
+
+def _failed(target: str, attempts: Sequence[Attempt]) -> Row:
+    """One row of all that was tried: the first route's failure speaks, since it is the best route."""
+    first = attempts[0]
+    return Row(
+        target, target, "failed", route=first.route, reason=first.reason, op=first.op, where=first.where,
+        hint=first.hint, attempts=tuple(attempts[1:]),
+    )  # fmt: skip

@@ -1,0 +1,62 @@
+"""The reference as the parent uses it: samples read from their files when they are needed, never all at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from torchship.bundle.golden import Golden
+from torchship.models.reference import Reference, SampleFiles
+from torchship.targets import Array
+from torchship.verify import Sample
+
+_GOLDEN_COUNT = 4
+_GOLDEN_BYTES = 4_000_000
+
+
+class Evidence:
+    """A reference with the folder that its files lie in."""
+
+    def __init__(self, reference: Reference, folder: Path) -> None:
+        self.reference = reference
+        self.folder = folder
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The outputs' names."""
+        return tuple(spec.name for spec in self.reference.signature.outputs)
+
+    def path(self, file: str) -> Path:
+        """Where a file of the reference lies."""
+        return self.folder / file
+
+    def sample(self, files: SampleFiles) -> Sample:
+        """Read a sample's answers."""
+        exact = read_arrays(self.path(files.exact)) if files.exact else None
+        return Sample(files.name, read_arrays(self.path(files.eager)), exact, files.sizes)
+
+    def golden(self, files: SampleFiles) -> Golden:
+        """A sample as the bundle keeps it."""
+        return Golden(tuple(read_arrays(self.path(files.inputs))), tuple(read_arrays(self.path(files.eager))))
+
+    @property
+    def golden_samples(self) -> tuple[SampleFiles, ...]:
+        """The samples that go into the bundle: usual ones, of small files, one at least."""
+        usual = [each for each in self.reference.samples if each.name != "large"]
+        weighed = sorted(usual or self.reference.samples, key=self._bytes)
+        kept, room = [weighed[0]], _GOLDEN_BYTES - self._bytes(weighed[0])
+        for each in weighed[1:]:
+            if len(kept) < _GOLDEN_COUNT and self._bytes(each) <= room:
+                kept.append(each)
+                room -= self._bytes(each)
+        return tuple(kept)
+
+    def _bytes(self, files: SampleFiles) -> int:
+        return self.path(files.inputs).stat().st_size + self.path(files.eager).stat().st_size
+
+
+def read_arrays(path: Path) -> list[Array]:
+    """Read arrays by place."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return [arrays[str(place)] for place in range(len(arrays.files))]

@@ -1,0 +1,66 @@
+"""Proves an artifact: a fresh process opens it, answers what the capture never saw, and is held against eager."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from torchship.bundle.artifact import Artifact, Verdict
+from torchship.errors import ConversionError, TorchshipError
+from torchship.pipeline.evidence import Evidence, read_arrays
+from torchship.pipeline.workshop import Workshop
+from torchship.verify import Judge, evaluate_scores
+from torchship.worker.process import Worker
+from torchship.worker.protocol import Open, Opened, Ran, Run
+
+_ROWS = 100  # rows of labelled data a call: what the reference used
+
+
+def prove(workshop: Workshop, artifact: Artifact, folder: Path, evidence: Evidence) -> Verdict:
+    """Give the verdict of an artifact that is right.
+
+    Raises:
+        ConversionError: it answers wrongly, or raises on a valid input; says on which.
+        WorkerError: its runtime crashed or hung.
+    """
+    scratch = workshop.folder("answers", f"{artifact.name}-{artifact.route}")
+    judge = Judge(evidence.outputs, evidence.reference.epsilon)
+    with workshop.worker(f"prove-{artifact.name}") as worker:
+        worker.ask(
+            Open(artifact, evidence.reference.signature, str(folder), artifact.settings), Opened, workshop.timeout
+        )
+        for files in evidence.reference.samples:
+            out = scratch / files.inputs
+            try:
+                worker.ask(Run(str(evidence.path(files.inputs)), str(out)), Ran, workshop.timeout)
+            except ConversionError as error:
+                raise ConversionError(
+                    f"made, but it raises on the valid input '{files.name}': {error.what}",
+                    where=error.where, op=error.op, hint=error.hint,
+                ) from error  # fmt: skip
+            wrong = judge.add(evidence.sample(files), read_arrays(out))
+            out.unlink()
+            if wrong:
+                raise ConversionError(f"made, but it answers wrongly on the input '{files.name}': {wrong[0].wrong}")
+        verdict = judge.verdict([files.name for files in evidence.golden_samples])
+        return msgspec.structs.replace(verdict, accuracy=_accuracy(worker, evidence, scratch, workshop.timeout))
+
+
+def _accuracy(worker: Worker, evidence: Evidence, scratch: Path, timeout: float) -> float | None:
+    """The share of right answers on the labelled data, where there is any."""
+    if evidence.reference.evaluate is None:
+        return None
+    signature = evidence.reference.signature
+    with np.load(evidence.path(evidence.reference.evaluate), allow_pickle=False) as arrays:
+        labels = arrays["labels"]
+        inputs = [arrays[spec.name] for spec in signature.inputs]
+    given, out = scratch / "evaluate.npz", scratch / "scores.npz"
+    np.savez(given, **{str(place): array for place, array in enumerate(inputs)})
+    rows = _ROWS if signature.batch else 0
+    try:
+        worker.ask(Run(str(given), str(out), rows), Ran, timeout)
+    except ConversionError as error:
+        raise TorchshipError(f"made and right, but it raises on the labelled data: {error.what}") from error
+    return evaluate_scores(read_arrays(out)[0], labels).accuracy

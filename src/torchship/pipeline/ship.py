@@ -1,0 +1,73 @@
+"""From a source to a bundle. Nothing here imports torch: the parent compares arrays and decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from torchship.bundle.publish import Staging
+from torchship.errors import ConstraintError
+from torchship.measure.choose import Candidate, choose
+from torchship.models.source import Source
+from torchship.pipeline.attempt import Maker, Outcome
+from torchship.pipeline.evidence import Evidence
+from torchship.pipeline.options import ShipOptions
+from torchship.pipeline.pack import pack
+from torchship.pipeline.plan import Plan, plan
+from torchship.pipeline.result import ShipResult, ship_result
+from torchship.pipeline.timing import time_all
+from torchship.pipeline.workshop import Tell, Workshop, silent
+from torchship.worker.protocol import Observe, Observed
+
+
+def ship_source(source: Source, options: ShipOptions, tell: Tell = silent) -> ShipResult:
+    """Ship ``source`` as ``options`` ask; ``tell`` hears of each step.
+
+    Raises:
+        SourceError: the model can't be opened or run, or is no function of its inputs.
+        ConstraintError: no target could be made, or none meets the constraints; nothing was written.
+        StorageError: the bundle can't be written; what was there before is still there.
+    """
+    plans = plan(options.targets)
+    with Staging(options.output) as staging, Workshop(tell, options.timeout) as workshop:
+        evidence = observe(workshop, source, options)
+        outcomes = make_all(Maker(workshop, source, evidence), plans, options.jobs)
+        made = [outcome.made for outcome in outcomes if outcome.made is not None]
+        if not made:
+            raise ConstraintError("no target could be made", where=_told(outcomes), hint="the reasons are told above")
+        timings = time_all(workshop, made, evidence)
+        quickest = {
+            each.artifact.name: min(t.latency_ms.p50 for t in timings if t.name == each.artifact.name) for each in made
+        }
+        candidates = [Candidate(each.artifact.name, quickest[each.artifact.name], each.size_bytes) for each in made]
+        order, why = choose(candidates, options.constraints)
+        tell("bundle", "packing")
+        manifest, measurements = pack(staging, evidence, outcomes, timings, order, why)
+    return ship_result(str(options.output), manifest, measurements, evidence.reference.notes)
+
+
+def observe(workshop: Workshop, source: Source, options: ShipOptions) -> Evidence:
+    """Have the model opened and run as it is."""
+    workshop.tell("model", "opening and running it")
+    folder = workshop.folder("reference")
+    name = Path(source.text.partition(":")[0]).name
+    evaluate = str(options.evaluate.resolve()) if options.evaluate else None
+    with workshop.worker("observe") as worker:
+        observed = worker.ask(Observe(source, name, str(folder), evaluate), Observed, workshop.timeout)
+    for note in observed.reference.notes:
+        workshop.tell("note", note)
+    return Evidence(observed.reference, folder)
+
+
+def make_all(maker: Maker, plans: Sequence[Plan], jobs: int) -> list[Outcome]:
+    """Make the targets, ``jobs`` at once; the outcomes come in the plans' order."""
+    pool = ThreadPoolExecutor(max_workers=max(1, jobs))
+    try:
+        return list(pool.map(maker.make, plans))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _told(outcomes: Sequence[Outcome]) -> str:
+    return "\n      ".join(f"{each.row.name}: {each.row.reason}" for each in outcomes)

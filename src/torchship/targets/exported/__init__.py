@@ -1,0 +1,3 @@
+"""torch.export's ``.pt2``: the ExportedProgram itself."""
+
+GROUP = "server"

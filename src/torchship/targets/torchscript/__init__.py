@@ -1,0 +1,3 @@
+"""TorchScript: a frozen archive, by script or by trace."""
+
+GROUP = "server"

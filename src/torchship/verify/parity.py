@@ -1,0 +1,161 @@
+"""Parity with eager, measured in eager's own rounding error rather than by a magic constant.
+
+Eager's answer is held against the same model run in float64; what differs is rounding. An artifact may round
+otherwise, but not much more: its distance from the float64 answer may be ``LIMIT`` times eager's own, plus a floor of
+``FLOOR`` units in the last place of the largest value, since eager may be right by luck.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from torchship.bundle.artifact import Verdict
+
+Array = npt.NDArray[Any]
+
+LIMIT = 32.0
+FLOOR = 32.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One call: eager's outputs, the float64 ones (or None where the model can't), and the dims' sizes."""
+
+    name: str
+    eager: Sequence[Array]
+    exact: Sequence[Array] | None
+    sizes: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How one output of one sample compares. ``ratio``: error over what rounding explains."""
+
+    sample: str
+    output: str
+    ratio: float
+    max_abs_diff: float
+    wrong: str | None = None
+
+
+@dataclass
+class Judge:
+    """Collects an artifact's answers, sample by sample, and gives the verdict.
+
+    ``outputs`` are the outputs' names; ``epsilon`` is the unit roundoff of the precision that the model computes in.
+    """
+
+    outputs: tuple[str, ...]
+    epsilon: float = float(np.finfo(np.float32).eps)
+    findings: list[Finding] = field(default_factory=list)
+    allowed: dict[tuple[str, str], float] = field(default_factory=dict)
+    sizes: list[dict[str, int]] = field(default_factory=list)
+    samples: int = 0
+
+    def add(self, sample: Sample, answers: Sequence[Array]) -> list[Finding]:
+        """Compare one sample's answers; gives what was found wrong."""
+        self.samples += 1
+        if sample.sizes not in self.sizes:
+            self.sizes.append(sample.sizes)
+        if len(answers) != len(sample.eager):
+            wrong = f"{len(answers)} outputs instead of {len(sample.eager)}"
+            new = [Finding(sample.name, "", np.inf, np.inf, wrong)]
+        else:
+            new = [self._compare(sample, place, answer) for place, answer in enumerate(answers)]
+        self.findings += new
+        return [finding for finding in new if finding.wrong]
+
+    def verdict(self, golden: Sequence[str] = ()) -> Verdict:
+        """Sum up; ``golden`` are the samples that the self-test on another host repeats, within ``tolerance``."""
+        return Verdict(
+            right=bool(self.findings) and not self.wrong,
+            max_abs_diff=max((finding.max_abs_diff for finding in self.findings), default=0.0),
+            noise_ratio=max((finding.ratio for finding in self.findings), default=0.0),
+            tolerance=tuple(
+                max((self.allowed.get((sample, name), 0.0) for sample in golden), default=0.0) for name in self.outputs
+            ),
+            sizes=tuple(self.sizes),
+            samples=self.samples,
+        )
+
+    @property
+    def wrong(self) -> list[Finding]:
+        """What was found wrong so far."""
+        return [finding for finding in self.findings if finding.wrong]
+
+    def _compare(self, sample: Sample, place: int, answer: Array) -> Finding:
+        name = self.outputs[place]
+        eager = np.asarray(sample.eager[place])
+        exact = eager if sample.exact is None else np.asarray(sample.exact[place])
+        if exact.shape != eager.shape:  # a size that depends on values, and came out otherwise in float64
+            exact = eager
+        shape = _shape_difference(eager, answer)
+        if shape:
+            return Finding(sample.name, name, np.inf, np.inf, f"{name}: {shape}")
+        if eager.dtype.kind in "biu":
+            return _compare_whole(sample.name, name, eager, exact, answer)
+        return self._compare_real(sample.name, name, eager, exact, answer)
+
+    def _compare_real(self, sample: str, name: str, eager: Array, exact: Array, answer: Array) -> Finding:
+        usual = np.isfinite(eager)
+        if special := _special_difference(eager, answer, usual):
+            return Finding(sample, name, np.inf, np.inf, f"{name}: {special}")
+        if not usual.any():
+            return Finding(sample, name, 0.0, 0.0)
+        wide = np.complex128 if eager.dtype.kind == "c" else np.float64
+        ours, theirs, true = (array[usual].astype(wide) for array in (eager, answer, exact))
+        true = np.where(np.isfinite(true), true, ours)
+        floor = FLOOR * self.epsilon * _greatest(true) + float(np.finfo(np.float32).tiny)
+        noise, error = _greatest(ours - true), _greatest(theirs - true)
+        allowed = LIMIT * noise + floor
+        self.allowed[sample, name] = 2 * allowed
+        told = None
+        if error > allowed:
+            at = np.unravel_index(int(np.abs(np.where(usual, answer - eager, 0)).argmax()), eager.shape)
+            told = f"{_place(name, at)} is {answer[at]:.6g}, eager gives {eager[at]:.6g} ({allowed:.1e} is allowed)"
+        return Finding(sample, name, error / max(noise, floor / FLOOR), _greatest(theirs - ours), told)
+
+
+def _greatest(values: Array) -> float:
+    return float(np.abs(values).max())
+
+
+def _place(name: str, at: Sequence[Any]) -> str:
+    return f"{name}{[int(index) for index in at]}" if len(at) else name
+
+
+def _shape_difference(eager: Array, answer: Array) -> str | None:
+    if eager.shape != answer.shape:
+        return f"shape {list(answer.shape)} instead of {list(eager.shape)}"
+    if eager.dtype.kind != answer.dtype.kind or (eager.dtype.kind in "iu" and eager.dtype != answer.dtype):
+        return f"element type {answer.dtype} instead of {eager.dtype}"
+    return None
+
+
+def _special_difference(eager: Array, answer: Array, usual: npt.NDArray[np.bool_]) -> str | None:
+    """NaN must be NaN, and an infinity the same one, where eager has them and nowhere else."""
+    odd = np.asarray(np.isfinite(answer) != usual)
+    if odd.any():
+        at = tuple(np.argwhere(odd)[0])
+        return f"{_place('', at)} is {answer[at]}, eager gives {eager[at]}"
+    if not np.array_equal(answer[~usual], eager[~usual], equal_nan=True):
+        return "its NaNs or infinities are others than eager's"
+    return None
+
+
+def _compare_whole(sample: str, name: str, eager: Array, exact: Array, answer: Array) -> Finding:
+    """Integers and bools, exactly; where eager and float64 disagree (a tie, a threshold), it is rounding's choice."""
+    differs = eager != answer
+    settled = differs & (eager == exact)
+    gap = float(np.abs(eager.astype(np.float64) - answer.astype(np.float64)).max()) if eager.size else 0.0
+    if not settled.any():
+        return Finding(sample, name, 0.0, gap)
+    at = tuple(np.argwhere(settled)[0])
+    share = f"{int(settled.sum())} of {settled.size} values differ"
+    told = f"{_place(name, at)} is {answer[at]}, eager gives {eager[at]} ({share})"
+    return Finding(sample, name, np.inf, gap, told)

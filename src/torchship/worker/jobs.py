@@ -1,0 +1,113 @@
+"""What a worker does. torch is imported by the jobs that need it, so that a runtime is timed without it."""
+
+from __future__ import annotations
+
+import time
+from functools import singledispatchmethod
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from torchship.errors import SourceError, WorkerError
+from torchship.measure.memory import resident_mb
+from torchship.targets import Array, Session, builder_of
+from torchship.targets.adapter import open_session
+from torchship.worker.protocol import Convert, Converted, Job, Observe, Observed, Open, Opened, Ran, Run, Time, Timed
+
+
+class Jobs:
+    """Does jobs one after the other; keeps the artifact that was opened last."""
+
+    def __init__(self) -> None:
+        self._session: Session | None = None
+
+    @singledispatchmethod
+    def do(self, job: Job) -> msgspec.Struct:
+        """Do ``job``; give its answer."""
+        raise WorkerError(f"unknown job {type(job).__name__}")
+
+    @do.register
+    def _observe(self, job: Observe) -> Observed:
+        from torchship.models.evaluation import from_file
+        from torchship.models.open import open_source
+        from torchship.models.recorder import Recorder
+
+        model = open_source(job.source)
+        data = from_file(model, Path(job.evaluate)) if job.evaluate else None
+        return Observed(Recorder(model, Path(job.folder)).record(job.name, data))
+
+    @do.register
+    def _convert(self, job: Convert) -> Converted:
+        from torchship.convert.capture import capture
+        from torchship.convert.diagnosis import diagnose
+        from torchship.errors import TorchshipError
+        from torchship.models.open import open_source
+        from torchship.models.state import weights_sha256
+
+        model = open_source(job.source)
+        if weights_sha256(model) != job.weights_sha256:
+            raise SourceError(
+                "the source makes other weights each time that it is opened",
+                hint="save the weights to a file, or seed the generator that they are drawn from",
+            )
+        making = builder_of(job.target)
+        route = next(each for each in making.routes if each.name == job.route)
+        start = time.perf_counter()
+        captured = capture(model, route.form, job.signature)
+        try:
+            artifact = making.convert(captured, route, job.variant, Path(job.folder))
+        except TorchshipError:
+            raise
+        except Exception as error:
+            raise diagnose(error, f"converting to {job.target} ({job.route})") from error
+        return Converted(artifact, time.perf_counter() - start)
+
+    @do.register
+    def _open(self, job: Open) -> Opened:
+        if self._session is not None:
+            self._session.close()
+        start = time.perf_counter()
+        self._session = open_session(job.artifact, Path(job.folder), job.signature, job.settings)
+        return Opened(time.perf_counter() - start, resident_mb())
+
+    @do.register
+    def _run(self, job: Run) -> Ran:
+        inputs = _read(job.inputs)
+        start = time.perf_counter()
+        outputs = self._answer(inputs, job.rows)
+        seconds = time.perf_counter() - start
+        np.savez(job.outputs, **{str(place): array for place, array in enumerate(outputs)})  # type: ignore[arg-type]
+        return Ran(seconds)
+
+    def _answer(self, inputs: list[Array], rows: int) -> list[Array]:
+        session = self._opened()
+        if rows == 0:
+            return session.run(inputs)
+        total = len(inputs[0])
+        parts = [session.run([each[at : at + rows] for each in inputs]) for at in range(0, total, rows)]
+        return [np.concatenate(each) for each in zip(*parts, strict=True)]
+
+    @do.register
+    def _time(self, job: Time) -> Timed:
+        inputs, session = _read(job.inputs), self._opened()
+        for _ in range(3):
+            session.run(inputs)
+        times: list[float] = []
+        end = time.perf_counter() + job.seconds
+        while len(times) < job.most and (time.perf_counter() < end or len(times) < 3):
+            start = time.perf_counter()
+            session.run(inputs)
+            times.append((time.perf_counter() - start) * 1e3)
+        return Timed(tuple(times))
+
+    def _opened(self) -> Session:
+        if self._session is None:
+            raise WorkerError("no artifact was opened")
+        return self._session
+
+
+def _read(path: str) -> list[Array]:
+    """Arrays by place (``0``, ``1`` …)."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return [arrays[str(place)] for place in range(len(arrays.files))]

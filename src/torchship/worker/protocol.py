@@ -1,0 +1,110 @@
+"""Jobs and answers, as they go over the pipe. Paths are absolute; arrays lie in ``.npz`` files, by place."""
+
+from __future__ import annotations
+
+import msgspec
+
+from torchship.bundle.artifact import Artifact, Settings, Variant
+from torchship.models.reference import Reference
+from torchship.models.source import Source
+from torchship.signature import Signature
+
+
+class Observe(msgspec.Struct, frozen=True, tag=True):
+    """Open the source, run it, write the reference into ``folder``."""
+
+    source: Source
+    name: str
+    folder: str
+    evaluate: str | None = None
+    device: str = "cpu"
+
+
+class Convert(msgspec.Struct, frozen=True, tag=True):
+    """Open the source, capture it, and convert it to ``target`` by ``route`` into ``folder``."""
+
+    source: Source
+    signature: Signature
+    weights_sha256: str
+    target: str
+    route: str
+    folder: str
+    variant: Variant = Variant()
+
+
+class Open(msgspec.Struct, frozen=True, tag=True):
+    """Open an artifact and keep it."""
+
+    artifact: Artifact
+    signature: Signature
+    folder: str
+    settings: Settings
+
+
+class Run(msgspec.Struct, frozen=True, tag=True):
+    """Answer the arrays in ``inputs`` with arrays in ``outputs``; ``rows`` at a time along axis 0, or (0) at once."""
+
+    inputs: str
+    outputs: str
+    rows: int = 0
+
+
+class Time(msgspec.Struct, frozen=True, tag=True):
+    """Call again and again for ``seconds``; answer with milliseconds a call."""
+
+    inputs: str
+    seconds: float
+    most: int = 100_000
+
+
+Job = Observe | Convert | Open | Run | Time
+
+
+class Observed(msgspec.Struct, frozen=True):
+    """The answer to Observe."""
+
+    reference: Reference
+
+
+class Converted(msgspec.Struct, frozen=True):
+    """The answer to Convert."""
+
+    artifact: Artifact
+    seconds: float
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """The answer to Open."""
+
+    seconds: float
+    resident_mb: float
+
+
+class Ran(msgspec.Struct, frozen=True):
+    """The answer to Run."""
+
+    seconds: float
+
+
+class Timed(msgspec.Struct, frozen=True):
+    """The answer to Time: milliseconds of each call."""
+
+    milliseconds: tuple[float, ...]
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A job failed by an exception. ``kind`` is the name of an error of ``torchship.errors``."""
+
+    kind: str
+    what: str
+    where: str | None = None
+    hint: str | None = None
+    op: str | None = None
+    traceback: str = ""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """One line back: a failure, or in ``result`` the JSON of the job's own answer."""
+
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    failure: Failure | None = None
