@@ -13,7 +13,7 @@ RANK = 20
 
 def recognises(source: Source) -> bool:
     """Our own checkpoints, by what stands in them."""
-    from torchship.digits.checkpoint import is_digits
+    from torchship.digits import is_digits
 
     return source.file is not None and source.model is None and is_digits(Path(source.file))
 
