@@ -11,6 +11,7 @@ import msgspec
 from torchship.bundle.manifest import Shipped
 from torchship.bundle.opening import Bundle, open_bundle
 from torchship.errors import TorchshipError, UnavailableError, UsageError
+from torchship.measure.host import misfit
 from torchship.runtime.model import ShippedModel
 from torchship.runtime.selftest import self_test as run_self_test
 from torchship.targets import Session
@@ -90,6 +91,8 @@ def candidates(bundle: Bundle, artifact: str | None, target: str | None) -> list
 
 
 def _open(bundle: Bundle, shipped: Shipped, threads: int | None, test: bool) -> Session:
+    if why := misfit(shipped.artifact.host):
+        raise UnavailableError(why)
     settings = shipped.artifact.settings
     if threads is not None:
         settings = msgspec.structs.replace(settings, threads=threads)
