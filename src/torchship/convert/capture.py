@@ -48,10 +48,10 @@ def _exported(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, ...]
     shapes = _dynamic_shapes(axes)
     try:
         return torch.export.export(model.flat, examples, dynamic_shapes=shapes, strict=False)
-    except Exception as first:
+    except Exception as first:  # noqa: BLE001 - told by whoever called, with its operator and place
         try:
             return torch.export.export(model.flat, examples, dynamic_shapes=shapes, strict=True)
-        except Exception as second:  # noqa: BLE001 - whatever the strict capture raises, the first error is told
+        except Exception as second:
             raise first from second  # the non-strict one names the user's own line
 
 

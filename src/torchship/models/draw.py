@@ -29,7 +29,7 @@ def example(spec: InputSpec, size_of: dict[str, int], generator: torch.Generator
 
 
 def fresh(like: Tensor, shape: tuple[int, ...], style: Style, generator: torch.Generator) -> Tensor:
-    """Draw a tensor of ``shape`` in the range of ``like``: integers within its least and greatest, floats of its spread."""
+    """Draw a tensor of ``shape`` like ``like``: integers within its least and greatest, floats of its spread."""
     if like.dtype is torch.bool:
         return _booleans(shape, style, generator)
     if like.is_complex():

@@ -80,7 +80,7 @@ class Recorder:
                 continue
             if len(answer) != len(expected):
                 raise SourceError(
-                    f"the model gives {len(answer)} tensors for the input '{fresh.origin}', {len(expected)} for the example",
+                    f"the model gives {len(answer)} tensors for the input '{fresh.origin}', not {len(expected)}",
                     hint="the structure of the result must not depend on the values of the inputs",
                 )
             inputs.append(fresh)

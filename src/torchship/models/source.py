@@ -36,7 +36,7 @@ class InputSpec(msgspec.Struct, frozen=True):
     dims: tuple[Dim, ...] = ()
 
 
-class Source(msgspec.Struct, frozen=True):
+class Source(msgspec.Struct, frozen=True, tag=True):
     """A source as the user named it. Exactly one of ``python`` and ``file`` is set."""
 
     text: str

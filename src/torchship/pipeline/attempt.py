@@ -15,7 +15,7 @@ from torchship.pipeline.proof import prove
 from torchship.pipeline.workshop import Workshop
 from torchship.targets import builder_of, runner_of
 from torchship.targets.builder import Route
-from torchship.worker.protocol import Convert, Converted
+from torchship.worker.protocol import Convert, Converted, Handover
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Outcome:
 class Maker:
     """Makes targets from one source, each held against the same evidence."""
 
-    def __init__(self, workshop: Workshop, source: Source, evidence: Evidence) -> None:
+    def __init__(self, workshop: Workshop, source: Source | Handover, evidence: Evidence) -> None:
         self._workshop = workshop
         self._source = source
         self._evidence = evidence

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from torchship.bundle.manifest import Timing
 from torchship.bundle.publish import Staging
 from torchship.errors import ConstraintError
 from torchship.measure.choose import Candidate, choose
 from torchship.models.source import Source
-from torchship.pipeline.attempt import Maker, Outcome
+from torchship.pipeline.attempt import Made, Maker, Outcome
 from torchship.pipeline.evidence import Evidence
 from torchship.pipeline.options import ShipOptions
 from torchship.pipeline.pack import pack
@@ -18,7 +19,7 @@ from torchship.pipeline.plan import Plan, plan
 from torchship.pipeline.result import ShipResult, ship_result
 from torchship.pipeline.timing import time_all
 from torchship.pipeline.workshop import Tell, Workshop, silent
-from torchship.worker.protocol import Observe, Observed
+from torchship.worker.protocol import Handover, Observe, Observed
 
 
 def ship_source(source: Source, options: ShipOptions, tell: Tell = silent) -> ShipResult:
@@ -32,19 +33,32 @@ def ship_source(source: Source, options: ShipOptions, tell: Tell = silent) -> Sh
     plans = plan(options.targets)
     with Staging(options.output) as staging, Workshop(tell, options.timeout) as workshop:
         evidence = observe(workshop, source, options)
-        outcomes = make_all(Maker(workshop, source, evidence), plans, options.jobs)
-        made = [outcome.made for outcome in outcomes if outcome.made is not None]
-        if not made:
-            raise ConstraintError("no target could be made", where=_told(outcomes), hint="the reasons are told above")
-        timings = time_all(workshop, made, evidence)
-        quickest = {
-            each.artifact.name: min(t.latency_ms.p50 for t in timings if t.name == each.artifact.name) for each in made
-        }
-        candidates = [Candidate(each.artifact.name, quickest[each.artifact.name], each.size_bytes) for each in made]
-        order, why = choose(candidates, options.constraints)
-        tell("bundle", "packing")
-        manifest, measurements = pack(staging, evidence, outcomes, timings, order, why)
+        return finish(workshop, staging, source, evidence, plans, options)
+
+
+def finish(
+    workshop: Workshop,
+    staging: Staging,
+    source: Source | Handover,
+    evidence: Evidence,
+    plans: Sequence[Plan],
+    options: ShipOptions,
+) -> ShipResult:
+    """From the evidence on: convert, prove, time, choose, pack."""
+    outcomes = make_all(Maker(workshop, source, evidence), plans, options.jobs)
+    made = [outcome.made for outcome in outcomes if outcome.made is not None]
+    if not made:
+        raise ConstraintError("no target could be made", where=_told(outcomes), hint="see what each row says")
+    timings = time_all(workshop, made, evidence)
+    order, why = choose([_candidate(each, timings) for each in made], options.constraints)
+    workshop.tell("bundle", "packing")
+    manifest, measurements = pack(staging, evidence, outcomes, timings, order, why)
     return ship_result(str(options.output), manifest, measurements, evidence.reference.notes)
+
+
+def _candidate(made: Made, timings: Sequence[Timing]) -> Candidate:
+    mine = [timing.latency_ms.p50 for timing in timings if timing.name == made.artifact.name]
+    return Candidate(made.artifact.name, min(mine), made.size_bytes)
 
 
 def observe(workshop: Workshop, source: Source, options: ShipOptions) -> Evidence:

@@ -9,11 +9,25 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from torchship.errors import SourceError, WorkerError
+from torchship.errors import SourceError, TorchshipError, WorkerError
 from torchship.measure.memory import resident_mb
 from torchship.targets import Array, Session, builder_of
 from torchship.targets.adapter import open_session
-from torchship.worker.protocol import Convert, Converted, Job, Observe, Observed, Open, Opened, Ran, Run, Time, Timed
+from torchship.targets.builder import Captured, Form
+from torchship.worker.protocol import (
+    Convert,
+    Converted,
+    Handover,
+    Job,
+    Observe,
+    Observed,
+    Open,
+    Opened,
+    Ran,
+    Run,
+    Time,
+    Timed,
+)
 
 
 class Jobs:
@@ -39,22 +53,12 @@ class Jobs:
 
     @do.register
     def _convert(self, job: Convert) -> Converted:
-        from torchship.convert.capture import capture
         from torchship.convert.diagnosis import diagnose
-        from torchship.errors import TorchshipError
-        from torchship.models.open import open_source
-        from torchship.models.state import weights_sha256
 
-        model = open_source(job.source)
-        if weights_sha256(model) != job.weights_sha256:
-            raise SourceError(
-                "the source makes other weights each time that it is opened",
-                hint="save the weights to a file, or seed the generator that they are drawn from",
-            )
         making = builder_of(job.target)
         route = next(each for each in making.routes if each.name == job.route)
         start = time.perf_counter()
-        captured = capture(model, route.form, job.signature)
+        captured = _captured(job, route.form)
         try:
             artifact = making.convert(captured, route, job.variant, Path(job.folder))
         except TorchshipError:
@@ -111,3 +115,21 @@ def _read(path: str) -> list[Array]:
     """Arrays by place (``0``, ``1`` …)."""
     with np.load(path, allow_pickle=False) as arrays:
         return [arrays[str(place)] for place in range(len(arrays.files))]
+
+
+def _captured(job: Convert, form: Form) -> Captured:
+    """Capture the source, or read the form that was handed over."""
+    from torchship.convert import handover
+    from torchship.convert.capture import capture
+    from torchship.models.open import open_source
+    from torchship.models.state import weights_sha256
+
+    if isinstance(job.source, Handover):
+        return handover.read(Path(job.source.folder), form, job.signature)
+    model = open_source(job.source)
+    if weights_sha256(model) != job.weights_sha256:
+        raise SourceError(
+            "the source makes other weights each time that it is opened",
+            hint="save the weights to a file, or seed the generator that they are drawn from",
+        )
+    return capture(model, form, job.signature)

@@ -20,10 +20,16 @@ class Observe(msgspec.Struct, frozen=True, tag=True):
     device: str = "cpu"
 
 
-class Convert(msgspec.Struct, frozen=True, tag=True):
-    """Open the source, capture it, and convert it to ``target`` by ``route`` into ``folder``."""
+class Handover(msgspec.Struct, frozen=True, tag=True):
+    """A live object's forms, captured where it lives and written into ``folder``."""
 
-    source: Source
+    folder: str
+
+
+class Convert(msgspec.Struct, frozen=True, tag=True):
+    """Open the source and capture it (or take the form that was handed over), and convert it to ``target``."""
+
+    source: Source | Handover
     signature: Signature
     weights_sha256: str
     target: str
