@@ -11,6 +11,7 @@ from torchship.cli.output import Output
 from torchship.errors import UnavailableError, UsageError
 
 if TYPE_CHECKING:
+    from torchship.models.source import PythonObject
     from torchship.pipeline.result import ArtifactResult, ShipResult
 
 HELP = "convert, prove, measure and pack a trained model into a bundle"
@@ -37,7 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--targets", default="server", metavar="LIST", help="names, TARGET:ROUTE, server, edge or all (default: server)"
     )
-    parser.add_argument("--evaluate", metavar="FILE.npz", help="labelled data: an array per input name and labels")
+    parser.add_argument("--evaluate", metavar="F", help="labelled data (.npz with labels), or file.py:NAME")
     parser.add_argument("--max-drop", type=float, default=0.0, metavar="D", help="share of accuracy that may be lost")
     parser.add_argument("--max-latency-ms", type=float, metavar="X")
     parser.add_argument("--max-size-mb", type=float, metavar="Y")
@@ -55,8 +56,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
     from torchship.pipeline.options import ShipOptions
     from torchship.pipeline.ship import ship_source
 
-    if options.evaluate is not None and not Path(options.evaluate).is_file():
-        raise UsageError(f"no such file: {options.evaluate}", where="--evaluate")
     if options.timeout <= 0 or options.jobs < 1:
         raise UsageError("--timeout and --jobs must be above zero")
     source = parse(
@@ -69,7 +68,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     wanted = ShipOptions(
         Path(options.output),
         options.targets,
-        Path(options.evaluate) if options.evaluate else None,
+        _evaluate(options.evaluate),
         Constraints(options.max_drop, options.max_latency_ms, options.max_size_mb),
         options.timeout,
         options.jobs,
@@ -80,6 +79,18 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if not output.json:
         show(result, output)
     return 0
+
+
+def _evaluate(given: str | None) -> Path | PythonObject | None:
+    from torchship.models.source import python_object
+
+    if given is None:
+        return None
+    if (named := python_object(given)) is not None:
+        return named
+    if not Path(given).is_file():
+        raise UsageError(f"no such file: {given}", where="--evaluate", hint="an .npz, or file.py:NAME")
+    return Path(given)
 
 
 def _teller(output: Output, update: Callable[[str], None]) -> Callable[[str, str], None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from torch import Tensor
 from torchship.errors import UsageError
 from torchship.models.model import Model
 from torchship.models.samples import flat_example
+from torchship.models.scoring import Judge
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,18 @@ class LabelledData:
     labels: npt.NDArray[np.int64]
 
 
-def labelled(model: Model, given: Any) -> LabelledData | None:
-    """Read a mapping of arrays by input name with ``labels``, or an iterable of ``(example, label)``."""
-    if given is None:
-        return None
+def evaluation_data(model: Model, given: Any) -> LabelledData | Judge | None:
+    """Read what the user gave: a callable, a path of an ``.npz``, arrays by name with ``labels``, or labelled examples.
+
+    Raises:
+        UsageError: none of these, or it doesn't fit the model.
+    """
+    if given is None or callable(given):
+        return cast("Judge | None", given)
+    if isinstance(given, Path):
+        return _from_file(model, given)
     if isinstance(given, Mapping):
         return _from_mapping(model, given)
-    if callable(given):
-        return None  # judged by the user's own function, on the artifact itself
     rows = list(given)
     if not rows:
         raise UsageError("the evaluation data is empty")
@@ -43,7 +48,7 @@ def labelled(model: Model, given: Any) -> LabelledData | None:
     )
 
 
-def from_file(model: Model, path: Path) -> LabelledData:
+def _from_file(model: Model, path: Path) -> LabelledData:
     """Read an ``.npz`` with an array an input name and ``labels``. Raises UsageError where it is something else."""
     try:
         with np.load(path, allow_pickle=False) as arrays:

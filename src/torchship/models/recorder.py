@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +15,12 @@ from torch import Tensor
 from torchship.bundle.manifest import Evaluation, Latency, Origin
 from torchship.errors import SourceError, UsageError
 from torchship.models import batch, eager, state
-from torchship.models.evaluation import LabelledData, labelled
+from torchship.models.evaluation import LabelledData, evaluation_data
 from torchship.models.model import Axes, Model
 from torchship.models.outputs import Seen, dtype_name, floating_epsilon, output_names, output_specs
 from torchship.models.reference import Reference, SampleFiles
 from torchship.models.samples import FreshInput, example_for, flat_example, fresh_inputs
+from torchship.models.scoring import Judge, predictor, score
 from torchship.signature import Dim, Signature, TensorSpec
 from torchship.signature.tree import Constant
 from torchship.verify import evaluate_scores
@@ -34,8 +37,8 @@ class Recorder:
         self.folder = folder
         self.notes = list(model.notes)
 
-    def record(self, source_name: str, data: LabelledData | None = None) -> Reference:
-        """Run everything; ``data`` is labelled data that the user named beside the source's own."""
+    def record(self, source_name: str, evaluate: Any = None) -> Reference:
+        """Run everything; ``evaluate``, where it is given, takes the place of the source's own."""
         axes, note = batch.propose(self.model)
         self.notes += [note] if note else []
         example = example_for(self.model, axes)
@@ -59,12 +62,15 @@ class Recorder:
         self._note_constants(signature)
         latency = self._latency(example)
         origin = self._origin(source_name)
-        evaluate, evaluation = self._evaluate(data)
+        data = evaluation_data(self.model, self.model.description.evaluate if evaluate is None else evaluate)
+        evaluation = self._evaluation(data, signature)
         calibration = self._calibration()
         samples = self._exact(inputs, answers, axes)
         return Reference(
             signature, origin, samples, latency, floating_epsilon([*example, *tensors]),
-            self.model.description.labels, tuple(self.notes), evaluation, evaluate, calibration,
+            self.model.description.labels, tuple(self.notes), evaluation,
+            evaluate="evaluate.npz" if isinstance(data, LabelledData) else None, judged=callable(data),
+            calibration=calibration,
         )  # fmt: skip
 
     def _run(self, axes: tuple[Axes, ...], expected: list[Tensor]) -> tuple[list[FreshInput], list[list[eager.Array]]]:
@@ -180,20 +186,26 @@ class Recorder:
                 times.append((time.perf_counter() - start) * 1e3)
         return Latency(float(np.quantile(times, 0.5)), float(np.quantile(times, 0.99)))
 
-    def _evaluate(self, data: LabelledData | None) -> tuple[str | None, Evaluation | None]:
-        data = data or labelled(self.model, self.model.description.evaluate)
+    def _evaluation(self, data: LabelledData | Judge | None, signature: Signature) -> Evaluation | None:
         if data is None:
-            return None, None
-        rows = len(data.labels)
+            return None
+        if not isinstance(data, LabelledData):
+            return Evaluation(samples=0, accuracy=score(data, predictor(signature, self._answer)))
         parts = [
             eager.run(self.model.flat, [tensor[start : start + _SLICE] for tensor in data.inputs])[0]
-            for start in range(0, rows, _SLICE)
+            for start in range(0, len(data.labels), _SLICE)
         ]
-        arrays: dict[str, npt.NDArray[np.generic]] = dict(
+        arrays: dict[str, npt.NDArray[Any]] = dict(
             zip(self.model.names, (eager.as_array(tensor) for tensor in data.inputs), strict=True)
         )
         np.savez(self.folder / "evaluate.npz", labels=data.labels, **arrays)  # type: ignore[arg-type]
-        return "evaluate.npz", evaluate_scores(np.concatenate(parts), data.labels)
+        return evaluate_scores(np.concatenate(parts), data.labels)
+
+    def _answer(self, arrays: Sequence[eager.Array]) -> list[eager.Array]:
+        given = [
+            torch.from_numpy(array).to(like.dtype) for array, like in zip(arrays, self.model.examples, strict=True)
+        ]
+        return eager.run(self.model.flat, given)
 
     def _calibration(self) -> str | None:
         given = self.model.description.calibration

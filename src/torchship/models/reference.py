@@ -24,7 +24,8 @@ class SampleFiles(msgspec.Struct, frozen=True):
 class Reference(msgspec.Struct, frozen=True):
     """All that the build side learns from running the model itself. Paths are relative to its folder.
 
-    ``evaluate``: an ``.npz`` with an array an input and ``labels``; ``epsilon``: the unit roundoff it computes in.
+    ``evaluate``: an ``.npz`` with an array an input and ``labels``; ``judged``: the user's own function scores instead.
+    ``epsilon``: the unit roundoff that the model computes in.
     """
 
     signature: Signature
@@ -36,4 +37,5 @@ class Reference(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
     evaluation: Evaluation | None = None
     evaluate: str | None = None
+    judged: bool = False
     calibration: str | None = None

@@ -19,6 +19,8 @@ from torchship.models.model import Model
 from torchship.models.open import prepare
 from torchship.models.recorder import Recorder
 from torchship.models.source import parse
+from torchship.pipeline.accuracy import LiveScorer
+from torchship.pipeline.attempt import Maker
 from torchship.pipeline.evidence import Evidence
 from torchship.pipeline.options import ShipOptions
 from torchship.pipeline.plan import Plan, plan
@@ -84,7 +86,8 @@ def _ship_live(parts: dict[str, Any], options: ShipOptions, tell: Tell) -> None:
         evidence = _observe(workshop, prepare(description), parts)
         forms = workshop.folder("forms")
         handover.write(prepare(description), _forms(plans), evidence.reference.signature, forms)
-        finish(workshop, staging, Handover(str(forms)), evidence, plans, options)
+        scorer = LiveScorer(evidence, parts["evaluate"], options.timeout)
+        finish(workshop, staging, Maker(workshop, Handover(str(forms)), evidence, scorer), plans, options)
 
 
 def _observe(workshop: Workshop, model: Model, parts: dict[str, Any]) -> Evidence:

@@ -9,6 +9,7 @@ from pathlib import Path
 from torchship.bundle.artifact import Artifact, Attempt, Row, Verdict
 from torchship.errors import TorchshipError, UnavailableError
 from torchship.models.source import Source
+from torchship.pipeline.accuracy import Scorer
 from torchship.pipeline.evidence import Evidence
 from torchship.pipeline.plan import Plan
 from torchship.pipeline.proof import prove
@@ -44,10 +45,11 @@ class Outcome:
 class Maker:
     """Makes targets from one source, each held against the same evidence."""
 
-    def __init__(self, workshop: Workshop, source: Source | Handover, evidence: Evidence) -> None:
+    def __init__(self, workshop: Workshop, source: Source | Handover, evidence: Evidence, scorer: Scorer) -> None:
+        self.evidence = evidence
         self._workshop = workshop
         self._source = source
-        self._evidence = evidence
+        self._scorer = scorer
 
     def make(self, plan: Plan) -> Outcome:
         """Try the routes in turn; never raises what a converter or a runtime raised: that is the row."""
@@ -73,14 +75,14 @@ class Maker:
     def _by_route(self, target: str, route: Route) -> Made:
         folder = self._workshop.folder("artifacts", f"{target}-{route.name}")
         self._workshop.tell(target, f"converting ({route.name})")
-        reference = self._evidence.reference
+        reference = self.evidence.reference
         job = Convert(
             self._source, reference.signature, reference.origin.weights_sha256, target, route.name, str(folder)
         )
         with self._workshop.worker(f"convert-{target}-{route.name}") as worker:
             converted = worker.ask(job, Converted, self._workshop.timeout)
         self._workshop.tell(target, "proving")
-        verdict = prove(self._workshop, converted.artifact, folder, self._evidence)
+        verdict = prove(self._workshop, converted.artifact, folder, self.evidence, self._scorer)
         return Made(converted.artifact, verdict, folder, converted.seconds)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from torchship.measure.choose import Constraints
+from torchship.models.source import PythonObject
 
 
 class ShipOptions(msgspec.Struct, frozen=True):
@@ -14,7 +15,7 @@ class ShipOptions(msgspec.Struct, frozen=True):
 
     output: Path
     targets: str = "server"
-    evaluate: Path | None = None
+    evaluate: Path | PythonObject | None = None
     constraints: Constraints = Constraints()
     timeout: float = 600.0
     jobs: int = 2

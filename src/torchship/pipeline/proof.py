@@ -5,20 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from torchship.bundle.artifact import Artifact, Verdict
-from torchship.errors import ConversionError, TorchshipError
+from torchship.errors import ConversionError
+from torchship.pipeline.accuracy import Scorer
 from torchship.pipeline.evidence import Evidence, read_arrays
 from torchship.pipeline.workshop import Workshop
-from torchship.verify import Judge, evaluate_scores
-from torchship.worker.process import Worker
+from torchship.verify import Judge
 from torchship.worker.protocol import Open, Opened, Ran, Run
 
-_ROWS = 100  # rows of labelled data a call: what the reference used
 
-
-def prove(workshop: Workshop, artifact: Artifact, folder: Path, evidence: Evidence) -> Verdict:
+def prove(workshop: Workshop, artifact: Artifact, folder: Path, evidence: Evidence, scorer: Scorer) -> Verdict:
     """Give the verdict of an artifact that is right.
 
     Raises:
@@ -45,22 +42,4 @@ def prove(workshop: Workshop, artifact: Artifact, folder: Path, evidence: Eviden
             if wrong:
                 raise ConversionError(f"made, but it answers wrongly on the input '{files.name}': {wrong[0].wrong}")
         verdict = judge.verdict([files.name for files in evidence.golden_samples])
-        return msgspec.structs.replace(verdict, accuracy=_accuracy(worker, evidence, scratch, workshop.timeout))
-
-
-def _accuracy(worker: Worker, evidence: Evidence, scratch: Path, timeout: float) -> float | None:
-    """The share of right answers on the labelled data, where there is any."""
-    if evidence.reference.evaluate is None:
-        return None
-    signature = evidence.reference.signature
-    with np.load(evidence.path(evidence.reference.evaluate), allow_pickle=False) as arrays:
-        labels = arrays["labels"]
-        inputs = [arrays[spec.name] for spec in signature.inputs]
-    given, out = scratch / "evaluate.npz", scratch / "scores.npz"
-    np.savez(given, **{str(place): array for place, array in enumerate(inputs)})
-    rows = _ROWS if signature.batch else 0
-    try:
-        worker.ask(Run(str(given), str(out), rows), Ran, timeout)
-    except ConversionError as error:
-        raise TorchshipError(f"made and right, but it raises on the labelled data: {error.what}") from error
-    return evaluate_scores(read_arrays(out)[0], labels).accuracy
+        return msgspec.structs.replace(verdict, accuracy=scorer.accuracy(worker, scratch))

@@ -10,7 +10,8 @@ from torchship.bundle.manifest import Timing
 from torchship.bundle.publish import Staging
 from torchship.errors import ConstraintError
 from torchship.measure.choose import Candidate, choose
-from torchship.models.source import Source
+from torchship.models.source import PythonObject, Source
+from torchship.pipeline.accuracy import FileScorer
 from torchship.pipeline.attempt import Made, Maker, Outcome
 from torchship.pipeline.evidence import Evidence
 from torchship.pipeline.options import ShipOptions
@@ -19,7 +20,7 @@ from torchship.pipeline.plan import Plan, plan
 from torchship.pipeline.result import ShipResult, ship_result
 from torchship.pipeline.timing import time_all
 from torchship.pipeline.workshop import Tell, Workshop, silent
-from torchship.worker.protocol import Handover, Observe, Observed
+from torchship.worker.protocol import Observe, Observed
 
 
 def ship_source(source: Source, options: ShipOptions, tell: Tell = silent) -> ShipResult:
@@ -33,19 +34,20 @@ def ship_source(source: Source, options: ShipOptions, tell: Tell = silent) -> Sh
     plans = plan(options.targets)
     with Staging(options.output) as staging, Workshop(tell, options.timeout) as workshop:
         evidence = observe(workshop, source, options)
-        return finish(workshop, staging, source, evidence, plans, options)
+        scorer = FileScorer(source, evidence, options.evaluate, options.timeout)
+        return finish(workshop, staging, Maker(workshop, source, evidence, scorer), plans, options)
 
 
 def finish(
     workshop: Workshop,
     staging: Staging,
-    source: Source | Handover,
-    evidence: Evidence,
+    maker: Maker,
     plans: Sequence[Plan],
     options: ShipOptions,
 ) -> ShipResult:
     """From the evidence on: convert, prove, time, choose, pack."""
-    outcomes = make_all(Maker(workshop, source, evidence), plans, options.jobs)
+    evidence = maker.evidence
+    outcomes = make_all(maker, plans, options.jobs)
     made = [outcome.made for outcome in outcomes if outcome.made is not None]
     if not made:
         raise ConstraintError("no target could be made", where=_told(outcomes), hint="see what each row says")
@@ -66,9 +68,16 @@ def observe(workshop: Workshop, source: Source, options: ShipOptions) -> Evidenc
     workshop.tell("model", "opening and running it")
     folder = workshop.folder("reference")
     name = Path(source.text.partition(":")[0]).name
-    evaluate = str(options.evaluate.resolve()) if options.evaluate else None
+    given = options.evaluate
+    job = Observe(
+        source,
+        name,
+        str(folder),
+        evaluate=given if isinstance(given, PythonObject) else None,
+        evaluate_file=str(given.resolve()) if isinstance(given, Path) else None,
+    )
     with workshop.worker("observe") as worker:
-        observed = worker.ask(Observe(source, name, str(folder), evaluate), Observed, workshop.timeout)
+        observed = worker.ask(job, Observed, workshop.timeout)
     for note in observed.reference.notes:
         workshop.tell("note", note)
     return Evidence(observed.reference, folder)

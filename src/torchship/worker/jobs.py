@@ -25,6 +25,8 @@ from torchship.worker.protocol import (
     Opened,
     Ran,
     Run,
+    Score,
+    Scored,
     Time,
     Timed,
 )
@@ -43,13 +45,13 @@ class Jobs:
 
     @do.register
     def _observe(self, job: Observe) -> Observed:
-        from torchship.models.evaluation import from_file
         from torchship.models.open import open_source
+        from torchship.models.openers.python import named
         from torchship.models.recorder import Recorder
 
         model = open_source(job.source)
-        data = from_file(model, Path(job.evaluate)) if job.evaluate else None
-        return Observed(Recorder(model, Path(job.folder)).record(job.name, data))
+        evaluate = named(job.evaluate) if job.evaluate else Path(job.evaluate_file) if job.evaluate_file else None
+        return Observed(Recorder(model, Path(job.folder)).record(job.name, evaluate))
 
     @do.register
     def _convert(self, job: Convert) -> Converted:
@@ -91,6 +93,15 @@ class Jobs:
         total = len(inputs[0])
         parts = [session.run([each[at : at + rows] for each in inputs]) for at in range(0, total, rows)]
         return [np.concatenate(each) for each in zip(*parts, strict=True)]
+
+    @do.register
+    def _score(self, job: Score) -> Scored:
+        from torchship.models.openers import describe
+        from torchship.models.openers.python import named
+        from torchship.models.scoring import predictor, score
+
+        judge = named(job.evaluate) if job.evaluate else describe(job.source).evaluate
+        return Scored(score(judge, predictor(job.signature, self._opened().run)))
 
     @do.register
     def _time(self, job: Time) -> Timed:

@@ -119,6 +119,8 @@ class Worker:
 
     def _crash_line(self) -> str | None:
         """The deepest Python line of a crash, as faulthandler wrote it."""
+        if "Fatal Python error" not in self.tail():
+            return None
         lines = [line.strip() for line in self.tail().splitlines() if line.strip().startswith('File "')]
         return lines[0] if lines else None
 

@@ -6,7 +6,7 @@ import msgspec
 
 from torchship.bundle.artifact import Artifact, Settings, Variant
 from torchship.models.reference import Reference
-from torchship.models.source import Source
+from torchship.models.source import PythonObject, Source
 from torchship.signature import Signature
 
 
@@ -16,7 +16,8 @@ class Observe(msgspec.Struct, frozen=True, tag=True):
     source: Source
     name: str
     folder: str
-    evaluate: str | None = None
+    evaluate: PythonObject | None = None
+    evaluate_file: str | None = None
     device: str = "cpu"
 
 
@@ -55,6 +56,14 @@ class Run(msgspec.Struct, frozen=True, tag=True):
     rows: int = 0
 
 
+class Score(msgspec.Struct, frozen=True, tag=True):
+    """Have the opened artifact judged by the user's own function: the one named, or else the source's."""
+
+    source: Source
+    signature: Signature
+    evaluate: PythonObject | None = None
+
+
 class Time(msgspec.Struct, frozen=True, tag=True):
     """Call again and again for ``seconds``; answer with milliseconds a call."""
 
@@ -63,7 +72,7 @@ class Time(msgspec.Struct, frozen=True, tag=True):
     most: int = 100_000
 
 
-Job = Observe | Convert | Open | Run | Time
+Job = Observe | Convert | Open | Run | Score | Time
 
 
 class Observed(msgspec.Struct, frozen=True):
@@ -90,6 +99,12 @@ class Ran(msgspec.Struct, frozen=True):
     """The answer to Run."""
 
     seconds: float
+
+
+class Scored(msgspec.Struct, frozen=True):
+    """The answer to Score."""
+
+    score: float
 
 
 class Timed(msgspec.Struct, frozen=True):

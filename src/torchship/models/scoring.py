@@ -1,0 +1,75 @@
+"""The user's own judgement: a callable ``(predict) -> float``, higher is better."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from torchship.errors import SourceError
+from torchship.models.openers.python import user_line
+from torchship.runtime.binding import Binding
+from torchship.signature import Signature
+from torchship.targets import Array
+
+Predict = Callable[..., Any]
+Judge = Callable[[Predict], float]
+Answer = Callable[[Sequence[Array]], list[Array]]
+
+
+def predictor(signature: Signature, answer: Answer) -> Predict:
+    """Give a ``predict`` that is called like the model, with arrays or tensors, and answers in arrays.
+
+    A lone dict of arrays by input name is taken as the named inputs.
+    """
+    binding = Binding(signature)
+    names = [spec.name for spec in signature.inputs]
+
+    def predict(*args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and not kwargs and isinstance(args[0], Mapping) and set(args[0]) == set(names):
+            return binding.result(answer(binding.check([_array(args[0][name]) for name in names])))
+        bound = binding.bind(
+            tuple(_arrays(each) for each in args), {key: _arrays(each) for key, each in kwargs.items()}
+        )
+        return binding.result(answer(bound))
+
+    return predict
+
+
+def score(judge: Judge, predict: Predict) -> float:
+    """Ask the user's function.
+
+    Raises:
+        SourceError: it raises, or gives no finite number.
+    """
+    try:
+        given = judge(predict)
+    except Exception as error:
+        raise SourceError(f"evaluate failed: {type(error).__name__}: {error}", where=user_line(error)) from error
+    try:
+        value = float(given)
+    except (TypeError, ValueError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise SourceError(
+            f"evaluate gave {given!r}, which is no finite number",
+            hint="give a float where higher is better, for example the share of right answers",
+        )
+    return value
+
+
+def _arrays(value: Any) -> Any:
+    """Tensors of a call as arrays, in whatever containers they come."""
+    if isinstance(value, dict):
+        return {key: _arrays(item) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(_arrays(item) for item in value))
+    if isinstance(value, (list, tuple)):
+        return type(value)(_arrays(item) for item in value)
+    return _array(value) if hasattr(value, "__array__") else value
+
+
+def _array(value: Any) -> Array:
+    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
