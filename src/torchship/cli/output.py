@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -12,6 +15,8 @@ from torchship.errors import TorchshipError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_T = TypeVar("_T")
 
 
 class Output:
@@ -37,8 +42,30 @@ class Output:
     def result(self, value: Any) -> None:
         """Print the one JSON object; ``value`` is anything msgspec encodes. Does nothing without ``--json``."""
         if self.json:
-            sys.stdout.write(msgspec.json.encode(value, enc_hook=_plain).decode() + "\n")
+            sys.stdout.write(_encoded(value).decode())
             sys.stdout.flush()
+
+    def write(self, value: Any, path: Path) -> None:
+        """Write a JSON object to a file, which appears whole or not at all; raises OSError."""
+        scratch = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            scratch.write_bytes(_encoded(value))
+            scratch.replace(path)
+        finally:
+            scratch.unlink(missing_ok=True)
+
+    def note(self, text: str) -> None:
+        """Tell something on stderr, in passing."""
+        sys.stderr.write(f"torchship: {text}\n")
+
+    def progress(self, steps: Iterable[_T], total: int, doing: str) -> Iterator[_T]:
+        """Give ``steps``, with a bar on stderr where that is a terminal."""
+        if not sys.stderr.isatty():
+            yield from steps
+            return
+        from rich.progress import track
+
+        yield from track(steps, doing, total, console=self.err, transient=True)
 
     def error(self, error: TorchshipError) -> None:
         """Tell an error on stderr; with ``--json`` also as the one object on stdout."""
@@ -46,6 +73,10 @@ class Output:
         if self.json:
             told = {"error": error.what, "where": error.where, "hint": error.hint}
             self.result({key: value for key, value in told.items() if value is not None})
+
+
+def _encoded(value: Any) -> bytes:
+    return msgspec.json.encode(value, enc_hook=_plain) + b"\n"
 
 
 def _plain(value: Any) -> Any:

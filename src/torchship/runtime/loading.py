@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
 from torchship.bundle.manifest import Shipped
 from torchship.bundle.opening import Bundle, open_bundle
-from torchship.errors import TorchshipError, UnavailableError, UsageError
+from torchship.errors import RefusedError, TorchshipError, UnavailableError, UsageError
 from torchship.measure.host import misfit
+from torchship.runtime.bare import is_bare_onnx, load_onnx
 from torchship.runtime.model import ShippedModel
 from torchship.runtime.selftest import self_test as run_self_test
 from torchship.targets import Session
@@ -32,7 +34,7 @@ def load(
     """Load a bundle: check every file, open the best artifact for this host, run its golden samples.
 
     Args:
-        path: a bundle's folder or ``.ship`` file.
+        path: a bundle's folder or ``.ship`` file; or a bare ``.onnx`` file, of which nothing was proven.
         artifact: this artifact and no other.
         target: the best artifact of this target, and no other's.
         trusted_keys: public keys, one of which must have signed the bundle.
@@ -51,6 +53,8 @@ def load(
             where=str(path),
             hint="leave trusted_keys out to check integrity alone (hashes, not origin)",
         )
+    if is_bare_onnx(Path(path)):
+        return load_onnx(Path(path), threads)
     bundle = open_bundle(path)
     try:
         return _first(bundle, candidates(bundle, artifact, target), threads, self_test)
@@ -65,9 +69,11 @@ def _first(bundle: Bundle, shipped: list[Shipped], threads: int | None, test: bo
     for one in shipped:
         try:
             session = _open(bundle, one, threads, test)
+        except RefusedError:
+            raise  # an artifact that reaches out of its folder: nothing else in the bundle is to be trusted either
         except Exception as error:  # noqa: BLE001 - whatever a runtime raises, the next artifact may do
-            notes.append(f"{one.artifact.name}: {_reason(error)}")
-            _log.info("passed over %s", notes[-1])
+            notes.append(f"passed over {one.artifact.name}: {_reason(error)}")
+            _log.info("%s", notes[-1])
             continue
         return ShippedModel(bundle, one, session, notes)
     raise UnavailableError("no artifact of the bundle can run here", where=str(bundle.folder), hint="; ".join(notes))

@@ -42,10 +42,20 @@ class ShippedModel:
         Raises:
             InputError: names the input that doesn't fit.
         """
+        return self.named(self._session.run(self.check(named)))
+
+    def check(self, named: Mapping[str, Any]) -> list[Array]:
+        """Give inputs by name as the flat arrays that ``infer`` takes.
+
+        Raises:
+            InputError: names the input that is missing, unknown, or doesn't fit.
+        """
         check_names(self.signature, named)
-        arrays = self._binding.check([named[spec.name] for spec in self.signature.inputs])
-        names = [spec.name for spec in self.signature.outputs]
-        return dict(zip(names, self._session.run(arrays), strict=True))
+        return self._binding.check([named[spec.name] for spec in self.signature.inputs])
+
+    def named(self, answers: Sequence[Array]) -> dict[str, Array]:
+        """Give flat answers by the signature's output names."""
+        return {spec.name: array for spec, array in zip(self.signature.outputs, answers, strict=True)}
 
     def infer(self, arrays: Sequence[Array]) -> list[Array]:
         """Answer flat C-contiguous arrays in the signature's order. Nothing is checked: for callers who did."""
