@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from torchship.bundle import golden
 from torchship.bundle.artifact import Artifact
+from torchship.bundle.golden import Golden
 from torchship.bundle.manifest import Manifest, Shipped
 from torchship.bundle.opening import Bundle
 from torchship.runtime.binding import Binding
@@ -60,6 +62,10 @@ class ShippedModel:
     def infer(self, arrays: Sequence[Array]) -> list[Array]:
         """Answer flat C-contiguous arrays in the signature's order. Nothing is checked: for callers who did."""
         return self._session.run(arrays)
+
+    def samples(self) -> list[Golden]:
+        """Read the golden samples that it was proven with: calls whose answers are known."""
+        return [golden.read(self._bundle.folder / path, self.signature) for path in self.manifest.golden]
 
     def close(self) -> None:
         """Give back the runtime's memory and scratch files; the model can't be called any more."""
