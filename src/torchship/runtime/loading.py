@@ -30,6 +30,7 @@ def load(
     trusted_keys: Sequence[str | os.PathLike[str]] | None = None,
     threads: int | None = None,
     self_test: bool = True,
+    avoid: Sequence[str] = (),
 ) -> ShippedModel:
     """Load a bundle: check every file, open the best artifact for this host, run its golden samples.
 
@@ -40,6 +41,7 @@ def load(
         trusted_keys: public keys, one of which must have signed the bundle.
         threads: intra-op threads, in place of the number that was measured best.
         self_test: run the golden samples through the artifact before it is trusted.
+        avoid: packages (``torch``); artifacts that need one of them are tried after all others.
 
     Raises:
         UsageError: no bundle there, or no such artifact or target in it.
@@ -57,7 +59,9 @@ def load(
         return load_onnx(Path(path), threads)
     bundle = open_bundle(path)
     try:
-        return _first(bundle, candidates(bundle, artifact, target), threads, self_test)
+        shipped = candidates(bundle, artifact, target)
+        shipped.sort(key=lambda one: any(package in one.artifact.host.packages for package in avoid))
+        return _first(bundle, shipped, threads, self_test)
     except BaseException:
         bundle.close()
         raise
