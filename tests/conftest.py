@@ -1,0 +1,26 @@
+"""What several rooms' tests share: one trained checkpoint and one shipped bundle for the whole run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from torchship.cli.main import main
+
+
+@pytest.fixture(scope="session")
+def digits_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A digits CNN, trained for one epoch: right enough to be judged, quick enough for every run."""
+    path = tmp_path_factory.mktemp("checkpoint") / "digits.pth"
+    assert main(["train", "digits", "-o", str(path), "--epochs", "1", "--json"]) == 0
+    return path
+
+
+@pytest.fixture(scope="session")
+def digits_bundle(digits_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That CNN, shipped to onnx, torchscript and exported."""
+    path = tmp_path_factory.mktemp("bundle") / "digits"
+    targets = "onnx torchscript exported"
+    assert main(["ship", str(digits_checkpoint), "-o", str(path), "--targets", targets, "--json"]) == 0
+    return path

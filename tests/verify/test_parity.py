@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from torchship.verify import Judge, Sample
+
+floats = hnp.arrays(np.float32, hnp.array_shapes(max_dims=3, max_side=5), elements=st.floats(-100, 100, width=32))
+
+
+def judged(eager, answer, exact=None, epsilon=float(np.finfo(np.float32).eps)):
+    judge = Judge(("y",), epsilon)
+    judge.add(Sample("s", [eager], None if exact is None else [exact], {"batch": 2}), [answer])
+    return judge.verdict(["s"]), judge.wrong
+
+
+@given(floats)
+def test_the_same_answer_is_right(eager):
+    verdict, wrong = judged(eager, eager.copy())
+    assert verdict.right
+    assert not wrong
+    assert verdict.max_abs_diff == 0
+
+
+@given(floats, st.floats(1e-3, 10))
+def test_an_answer_that_is_off_by_more_than_rounding_is_wrong(eager, off):
+    answer = eager.copy()
+    answer.flat[0] += np.float32(off * max(1.0, np.abs(eager).max()))
+    verdict, wrong = judged(eager, answer)
+    assert not verdict.right
+    assert "eager gives" in wrong[0].wrong
+
+
+@given(floats)
+def test_rounding_of_eagers_own_size_is_right(eager):
+    exact = eager.astype(np.float64) * (1 + 1e-6)
+    answer = (eager.astype(np.float64) * (1 - 5e-6)).astype(np.float32)
+    verdict, _ = judged(eager, answer, exact)
+    assert verdict.right
+    assert verdict.noise_ratio < 32
+
+
+def test_half_precision_passed_off_as_float32_is_wrong():
+    eager = np.linspace(-1, 1, 101, dtype=np.float32)
+    exact = eager.astype(np.float64) + 3e-8
+    bfloat16 = (eager.view(np.uint32) & 0xFFFF0000).view(np.float32)
+    verdict, _ = judged(eager, bfloat16, exact)
+    assert not verdict.right
+    assert verdict.noise_ratio > 1000
+
+
+def test_nan_and_infinity_must_be_where_eager_has_them():
+    eager = np.array([np.nan, np.inf, 1.0], np.float32)
+    assert judged(eager, eager.copy())[0].right
+    assert not judged(eager, np.array([np.nan, -np.inf, 1.0], np.float32))[0].right
+    assert not judged(eager, np.array([0.0, np.inf, 1.0], np.float32))[0].right
+    assert not judged(np.ones(2, np.float32), np.array([1.0, np.nan], np.float32))[0].right
+
+
+def test_whole_numbers_are_compared_exactly_but_for_ties():
+    eager = np.array([1, 2, 3])
+    verdict, wrong = judged(eager, np.array([1, 2, 4]))
+    assert not verdict.right
+    assert wrong[0].wrong == "y[2] is 4, eager gives 3 (1 of 3 values differ)"
+    tie = judged(eager, np.array([1, 2, 4]), exact=np.array([1, 2, 4]))[0]
+    assert tie.right
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (np.zeros((1, 3), np.float32), "y: shape [1, 3] instead of [3]"),
+        (np.zeros(3, np.int64), "y: element type int64 instead of float32"),
+    ],
+)
+def test_another_shape_or_type_is_wrong(answer, told):
+    assert judged(np.zeros(3, np.float32), answer)[1][0].wrong == told
+
+
+def test_a_missing_output_is_wrong():
+    judge = Judge(("a", "b"))
+    judge.add(Sample("s", [np.zeros(1, np.float32)] * 2, None), [np.zeros(1, np.float32)])
+    assert judge.wrong[0].wrong == "1 outputs instead of 2"
+
+
+def test_nothing_judged_is_not_right():
+    assert not Judge(("y",)).verdict().right
+
+
+def test_the_tolerance_is_that_of_the_golden_samples_alone():
+    judge = Judge(("y",))
+    small, large = np.ones(3, np.float32), np.full(3, 1e6, np.float32)
+    judge.add(Sample("usual", [small], [small.astype(np.float64)]), [small])
+    judge.add(Sample("large", [large], [large.astype(np.float64)]), [large])
+    assert judge.verdict(["usual"]).tolerance[0] < 1e-4 < judge.verdict(["usual", "large"]).tolerance[0]
