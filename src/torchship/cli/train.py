@@ -59,11 +59,12 @@ class _Outcome:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Train, write the file, and tell how well the net reads digits that it never saw."""
     _need_torch()
-    from torchship.digits import checkpoint
+    from torchship.digits.checkpoint import save
+    from torchship.digits.writing import check_destination
 
-    checkpoint.check_destination(options.output)
+    check_destination(options.output)
     outcome = _train(options, output)
-    checkpoint.save(outcome.training, options.output)
+    save(outcome.training, options.output)
     output.result(_told(options, outcome))
     if not output.json:
         _show(options, output, outcome)
@@ -178,7 +179,7 @@ def _show(options: argparse.Namespace, output: Output, outcome: _Outcome) -> Non
     show = output.console.print
     show(f"[dim]{' · '.join(told)}[/]")
     if outcome.left_out:
-        show(f"[dim]{outcome.left_out:,} training images left out: the embedded held-out digits are among them[/]")
+        show(f"[dim]left out {outcome.left_out:,} training images that are among the embedded held-out digits[/]")
     right = f"{evaluation.right:,} of {evaluation.count:,}"
     show(f"\nheld-out accuracy [bold green]{evaluation.accuracy:.1%}[/]  ({right})\n")
     show(_confusion(evaluation))
@@ -188,7 +189,7 @@ def _show(options: argparse.Namespace, output: Output, outcome: _Outcome) -> Non
 
 def _epochs(outcome: _Outcome) -> str:
     before = outcome.training.epochs - outcome.epochs
-    return f"{outcome.epochs} epochs" + (f" after {before}" if before else "")
+    return f"{outcome.epochs} epoch{'s'[: outcome.epochs != 1]}" + (f" after {before}" if before else "")
 
 
 def _confusion(evaluation: Evaluation) -> Table:

@@ -6,10 +6,8 @@ A plain dict that ``torch.load(weights_only=True)`` reads: the fields of `Header
 
 from __future__ import annotations
 
-import os
 import pickle
-import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,15 +15,17 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-from torchship.digits.nets import MEAN, NETS, STD, Arch, Preprocess
+from torchship.digits.fitting import damaged, fit, optimizer_state
+from torchship.digits.nets import NETS, Arch, Preprocess
 from torchship.digits.recognise import FORMAT, all_stored, is_digits
 from torchship.digits.training import Loss, OptimizerName, Recipe, Training, make_optimizer
+from torchship.digits.writing import write
 from torchship.errors import MalformedError, StorageError, UsageError
 
 VERSION = 1
 _MOST_BYTES = 16 << 20
 
-Natural = Annotated[int, msgspec.Meta(ge=0, lt=1 << 63)]
+Natural = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -38,8 +38,8 @@ class Header(msgspec.Struct, frozen=True):
     optimizer: OptimizerName
     seed: Natural
     epochs: Natural
-    mean: float = MEAN
-    std: Annotated[float, msgspec.Meta(gt=0)] = STD
+    mean: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    std: Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
 @dataclass(frozen=True)
@@ -75,56 +75,15 @@ class Checkpoint:
 
 
 def save(training: Training, path: Path) -> None:
-    """Write the file whole or not at all. Raises StorageError, UsageError (see `check_destination`)."""
-    recipe = training.recipe
-    header = Header(FORMAT, VERSION, recipe.arch, recipe.loss, recipe.optimizer, recipe.seed, training.epochs)
+    """Write the file whole or not at all. Raises as `writing.check_destination` does."""
+    recipe, pixels = training.recipe, training.preprocess
+    made = Header(FORMAT, VERSION, **asdict(recipe), epochs=training.epochs, mean=pixels.mean, std=pixels.std)
     content = {
-        **msgspec.structs.asdict(header),  # `format` stays first: that is how the file is recognised
+        **msgspec.structs.asdict(made),  # `format` stays first: that is how the file is recognised
         "state_dict": dict(training.net.state_dict()),
         "optimizer_state": training.optimizer.state_dict()["state"],
     }
-    _write_atomically(path, content)
-
-
-def check_destination(path: Path) -> None:
-    """Find out before the training whether its result can be written to ``path``."""
-    if path.is_dir() or (path.exists() and not path.is_file()):
-        raise UsageError(f"{path} is not a file", hint="-o takes the name of the file to write, as in digits.pth")
-    if not path.parent.is_dir():
-        raise UsageError(f"the folder {path.parent} is not there", hint=f"mkdir -p {path.parent}")
-    probe = _beside(path)
-    try:
-        probe.touch(exist_ok=False)
-        probe.unlink()
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _write_atomically(path: Path, content: dict[str, Any]) -> None:
-    check_destination(path)
-    half = _beside(path)
-    try:
-        with half.open("xb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        half.replace(path.resolve())
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    finally:
-        half.unlink(missing_ok=True)
-
-
-def _beside(path: Path) -> Path:
-    """In the folder of the file itself, not of a link to it: a rename stays within one file system."""
-    path = path.resolve()
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-
-
-def _unwritable(path: Path, error: OSError) -> StorageError:
-    return StorageError(
-        f"{path} can't be written: {error.strerror}", where=str(path.parent), hint="another -o, or make room there"
-    )
+    write(path, content)
 
 
 def load(path: Path) -> Checkpoint:
@@ -132,32 +91,41 @@ def load(path: Path) -> Checkpoint:
 
     Raises UsageError where it is not there or another kind of file, MalformedError where it is damaged.
     """
-    if not path.is_file():
-        raise UsageError(f"{path} is not there" if not path.exists() else f"{path} is not a file")
-    if not is_digits(path):
-        raise UsageError(
-            f"{path} was not written by `torchship train digits`", hint="torchship train digits -o FILE.pth makes one"
-        )
+    _recognise(path)
     content = _read(path)
     header = _header(path, content)
     net = NETS[header.arch]()
-    fit(net, content.get("state_dict"), path)
+    fit(net, content.get("state_dict"), str(path))
     net.eval()
-    state = _optimizer_state(path, content.get("optimizer_state"), list(net.parameters()))
+    state = optimizer_state(net, header.optimizer, content.get("optimizer_state"), str(path))
     return Checkpoint(path, header, net, Preprocess(header.mean, header.std), state)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > _MOST_BYTES or not all_stored(path):
-        raise _damaged(path, f"is larger than a digits net can be ({_MOST_BYTES >> 20} MiB)")
+def _recognise(path: Path) -> None:
+    if not path.is_file():
+        raise UsageError(f"{path} is not a file" if path.exists() else f"{path} is not there")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        path.open("rb").close()
     except OSError as error:
         raise StorageError(f"{path} can't be read: {error.strerror}", hint="check its permissions") from error
+    if not is_digits(path):
+        raise UsageError(
+            f"{path} is not a whole file of `torchship train digits`",
+            hint="torchship train digits -o FILE.pth makes one",
+        )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > _MOST_BYTES:
+        raise damaged(str(path), f"is larger than a digits net can be ({_MOST_BYTES >> 20} MiB)")
+    if not all_stored(path):
+        raise damaged(str(path), "is compressed, as torch never writes it")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, TypeError) as error:
-        raise _damaged(path, f"can't be read ({str(error).splitlines()[0]})") from error
+        raise damaged(str(path), f"can't be read ({str(error).splitlines()[0]})") from error
     if not isinstance(content, dict):
-        raise _damaged(path, f"holds a {type(content).__name__} in place of a dict")
+        raise damaged(str(path), f"holds a {type(content).__name__} in place of a dict")
     return content
 
 
@@ -171,49 +139,4 @@ def _header(path: Path, content: dict[str, Any]) -> Header:
     try:
         return msgspec.convert(content, Header)
     except msgspec.ValidationError as error:
-        raise _damaged(path, f"doesn't say what it is ({error})") from error
-
-
-def fit(net: nn.Module, weights: object, path: Path) -> None:
-    """Put ``weights`` into ``net``. Raises MalformedError, naming every key that is missing, strange or misshapen."""
-    own = net.state_dict()
-    if not isinstance(weights, dict):
-        raise _damaged(path, "has no state_dict")
-    misfits = {key: _misfit(value, own.get(key)) for key, value in weights.items()}
-    wrong = [f"{key} is missing" for key in own if key not in weights]
-    wrong += [f"{key} {misfit}" for key, misfit in misfits.items() if misfit]
-    if wrong:
-        raise _damaged(path, f"doesn't fit the architecture {type(net).__name__.lower()}: {'; '.join(wrong)}")
-    net.load_state_dict(weights)
-
-
-def _misfit(value: object, own: Tensor | None) -> str:
-    """What is wrong with a weight; nothing where it fits."""
-    if own is None:
-        return "is not of this architecture"
-    if not isinstance(value, Tensor):
-        return f"is a {type(value).__name__}, not a tensor"
-    if value.shape != own.shape or value.dtype != own.dtype:
-        return f"is {_kind(value)}, not {_kind(own)}"
-    return "" if torch.isfinite(value).all() else "holds NaN or infinity"
-
-
-def _kind(tensor: Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"
-
-
-def _optimizer_state(path: Path, state: object, parameters: list[nn.Parameter]) -> dict[int, dict[str, Tensor]]:
-    """Moments have their parameter's shape; what else an optimizer keeps is a single number."""
-    if not isinstance(state, dict):
-        raise _damaged(path, "has no optimizer_state")
-    for index, moments in state.items():
-        if index not in range(len(parameters)) or not isinstance(moments, dict):
-            raise _damaged(path, f"has an optimizer_state for parameter {index}, which is none")
-        for name, value in moments.items():
-            if not isinstance(value, Tensor) or value.shape not in (parameters[index].shape, torch.Size()):
-                raise _damaged(path, f"has an optimizer_state that doesn't fit: {name} of parameter {index}")
-    return state
-
-
-def _damaged(path: Path, what: str) -> MalformedError:
-    return MalformedError(f"{path} {what}", hint="train it again: the file is damaged or was changed")
+        raise damaged(str(path), f"doesn't say what it is ({error})") from error

@@ -1,6 +1,7 @@
-"""The two nets, and the preprocessing that ships with them."""
+"""The two nets, and the preprocessing that ships with them.
 
-from __future__ import annotations
+No ``from __future__ import annotations`` here: ``torch.jit.script`` can't read a class's annotations as strings.
+"""
 
 from typing import Literal
 
@@ -27,6 +28,8 @@ class Preprocess(nn.Module):
 
     def __init__(self, mean: float = MEAN, std: float = STD) -> None:
         super().__init__()
+        self.mean = mean
+        self.std = std
         self.register_buffer("scale", torch.tensor(1 / (255 * std), dtype=torch.float32))
         self.register_buffer("shift", torch.tensor(-mean / std, dtype=torch.float32))
 
