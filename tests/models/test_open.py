@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from models.nets import Batch, Counts, Draws, Exits, HardFloat, Mixes, OfRecord, Structured
 from torch import nn
 
+from models.nets import Batch, Counts, Draws, Exits, HardFloat, Mixes, OfRecord, Structured
 from torchship.errors import SourceError, UsageError
 from torchship.models import eager
 from torchship.models.batch import propose
@@ -69,7 +69,7 @@ def test_a_random_draw_is_refused(tmp_path):
 
 
 def test_a_changed_buffer_is_refused_by_name(tmp_path):
-    with pytest.raises(SourceError, match="changes its own state in forward: model.calls"):
+    with pytest.raises(SourceError, match=r"changes its own state in forward: model\.calls"):
         recorded(tmp_path, Description(Counts(), (torch.ones(2, 4),)))
 
 

@@ -16,9 +16,9 @@ def test_a_python_file_and_a_module_are_told_apart(tmp_path):
 
 
 def test_a_missing_file_is_named():
-    with pytest.raises(UsageError, match="no such file: nowhere.py"):
+    with pytest.raises(UsageError, match=r"no such file: nowhere\.py"):
         parse("nowhere.py:make")
-    with pytest.raises(UsageError, match="no such source: nothing.pth"):
+    with pytest.raises(UsageError, match=r"no such source: nothing\.pth"):
         parse("nothing.pth")
 
 
