@@ -55,11 +55,12 @@ class Made:
 
 @dataclasses.dataclass(frozen=True)
 class Pickle:
-    """A pickle that was read. ``made``: in the order of their making; ``end``: where the next byte after it lies."""
+    """A pickle that was read. ``made`` and ``stored``: in the order of their making; ``end``: the next byte's place."""
 
     value: Any
     globals: tuple[Global, ...]
     made: tuple[Made, ...]
+    stored: tuple[Stored, ...]
     end: int
 
 
@@ -82,7 +83,7 @@ def read(raw: bytes, name: str, start: int = 0) -> Pickle:
         raise MalformedError(f"{name} is no pickle, or a damaged one: {error}", where=name) from error
     value = machine.result()
     check_depth(value, name)
-    return Pickle(value, tuple(machine.globals), tuple(machine.made), stream.tell())
+    return Pickle(value, tuple(machine.globals), tuple(machine.made), tuple(machine.stored), stream.tell())
 
 
 def read_whole(raw: bytes, name: str) -> Pickle:
@@ -100,6 +101,7 @@ class _Machine:
         self.name = name
         self.globals: dict[Global, None] = {}
         self.made: list[Made] = []
+        self.stored: list[Stored] = []
         self._stack: list[Any] = []
         self._marked: list[list[Any]] = []
         self._memo: dict[int, Any] = {}
@@ -268,10 +270,11 @@ class _Machine:
         target.states.append(state)
 
     def _stored(self, _: Any) -> None:
-        self._stack.append(Stored(self._stack.pop()))
+        self._stored_by_name(self._stack.pop())
 
-    def _stored_by_name(self, argument: str) -> None:
-        self._stack.append(Stored(argument))
+    def _stored_by_name(self, key: Any) -> None:
+        self.stored.append(Stored(key))
+        self._stack.append(self.stored[-1])
 
     def _put(self, place: int) -> None:
         self._memo[place] = self._stack[-1]
