@@ -106,7 +106,9 @@ def test_declared_data_that_the_file_cannot_hold_is_never_asked_for(tmp_path):
     for packing in (plain, zipped):
         folder_with(tmp_path, packing, train_images_idx3_ubyte=huge)
         tracemalloc.start()
-        assert "declares 784,000,000 bytes of data, more than the file can hold" in refused(tmp_path).what
+        end = len(packing(huge))
+        told = "ends here, too early for the 784,000,000 bytes of data that it declares"
+        assert refused(tmp_path).what == f"train-images-idx3-ubyte, byte {end}: {told}"
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
         tracemalloc.stop()
 
@@ -146,9 +148,8 @@ def test_cut_anywhere(tmp_path, name, packing, fraction):
     kept = int(len(whole) * fraction)
     (tmp_path / name).write_bytes(whole[:kept])
     error = refused(tmp_path)
-    assert error.what.startswith(f"{name}, byte ")
     if packing is plain:
-        assert "ends here" in error.what or "more than the file can hold" in error.what
+        assert error.what.startswith(f"{name}, byte {kept}: ends here")
     elif kept > 1:  # the first byte alone doesn't tell that it was gzip
         assert error.what == f"{name}, byte {kept}: the gzip stream ends here, but its data goes on"
 

@@ -135,7 +135,7 @@ def test_malformed_data_is_refused(tmp_path, capsys):
     folder = folder_with(tmp_path / "mnist", train_labels_idx1_ubyte=FILES["train-labels-idx1-ubyte"][:-1])
     status, err = refusal(capsys, "-o", tmp_path / "digits.pth", "--data", folder)
     assert status == 3
-    assert "train-labels-idx1-ubyte, byte 4: declares 20 bytes of data, more than the file can hold" in err
+    assert "train-labels-idx1-ubyte, byte 27: ends here, too early for the 20 bytes of data that it declares" in err
 
 
 @pytest.mark.parametrize(

@@ -67,18 +67,18 @@ def _read(path: Path, dims: tuple[int, ...]) -> Bytes:
             file.seek(0)
             size = path.stat().st_size
             if packed:
-                return _parse(path, _Gunzip(path, file), dims, at_most=size * _MOST_INFLATED)
-            return _parse(path, file, dims, at_most=size)
+                return _parse(path, _Gunzip(path, file), dims, size, at_most=size * _MOST_INFLATED)
+            return _parse(path, file, dims, size, at_most=size)
     except OSError as error:
         raise StorageError(f"{path} can't be read: {error.strerror}", hint="check its permissions") from error
 
 
-def _parse(path: Path, stream: _Stream, dims: tuple[int, ...], at_most: int) -> Bytes:
+def _parse(path: Path, stream: _Stream, dims: tuple[int, ...], file_size: int, at_most: int) -> Bytes:
     count = _read_header(path, stream, dims)
     start = 4 * (2 + len(dims))
     size = count * int(np.prod(dims, dtype=np.int64))
     if start + size > at_most:
-        raise _malformed(path, 4, f"declares {size:,} bytes of data, more than the file can hold")
+        raise _malformed(path, file_size, f"ends here, too early for the {size:,} bytes of data that it declares")
     body = stream.read(size)
     if len(body) < size:
         raise _malformed(path, start + len(body), f"ends here, {size - len(body):,} bytes short of what it declares")
