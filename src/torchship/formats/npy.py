@@ -15,7 +15,7 @@ from torchship.formats import zips
 
 MAGIC = b"\x93NUMPY"
 _MAX_HEADER = 10_000  # bytes; numpy's own bound for headers that are safe to evaluate
-_MAX_MEMBER = 8 << 30
+MAX_MEMBER = 8 << 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +71,7 @@ def read_array(raw: bytes, name: str) -> npt.NDArray[Any]:
 def read_arrays(file: BinaryIO, name: str) -> dict[str, npt.NDArray[Any]]:
     """Give the arrays of a ``.npz`` file by their names; raises UnsafeError and MalformedError."""
     return {
-        key: read_array(zips.read(file, member, _MAX_MEMBER), f"{name}:{key}")
+        key: read_array(zips.read(file, member, MAX_MEMBER), f"{name}:{key}")
         for key, member in array_members(file, name)
     }
 

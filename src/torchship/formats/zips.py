@@ -285,3 +285,11 @@ def _read(file: BinaryIO, start: int, size: int) -> bytes:
     if len(data) != size:
         raise MalformedError("the zip archive is cut short")
     return data
+
+
+def without_root(members: tuple[Member, ...]) -> dict[str, Member]:
+    """Members by name, without the one folder that all of them lie in (torch's archives have such a folder)."""
+    roots = {member.name.partition("/")[0] for member in members if "/" in member.name}
+    if len(roots) != 1 or any("/" not in member.name for member in members):
+        return {member.name: member for member in members}
+    return {member.name.partition("/")[2]: member for member in members}

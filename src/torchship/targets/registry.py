@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from functools import lru_cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, cast
 
 from torchship.errors import UsageError
@@ -18,13 +17,20 @@ _HERE = "torchship.targets"
 
 
 @lru_cache(maxsize=1)
-def _packages() -> dict[str, str]:
-    found = {
+def _own() -> dict[str, str]:
+    """The folders here, by name: enough for most questions, and far quicker than looking through what is installed."""
+    return {
         info.name: f"{_HERE}.{info.name}"
         for info in pkgutil.iter_modules(importlib.import_module(_HERE).__path__)
         if info.ispkg
     }
-    return found | {point.name: point.value for point in entry_points(group=_HERE)}
+
+
+@lru_cache(maxsize=1)
+def _packages() -> dict[str, str]:
+    from importlib.metadata import entry_points
+
+    return _own() | {point.name: point.value for point in entry_points(group=_HERE)}
 
 
 def known() -> tuple[str, ...]:
@@ -48,6 +54,8 @@ def builder_of(name: str) -> Builder:
 
 
 def _package(name: str) -> str:
+    if name in _own():
+        return _own()[name]
     if name not in _packages():
         raise UsageError(f"unknown target {name!r}", hint=f"known: {', '.join(known())}")
     return _packages()[name]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from torchship.bundle.artifact import Artifact, Settings
+from torchship.formats import recognise, torchscript
 from torchship.targets.runner import Array, Needs
 
 
@@ -57,14 +58,20 @@ class TorchScriptRunner:
     needs = Needs(("torch",), "build")
 
     def open(self, artifact: Artifact, folder: Path, settings: Settings) -> TorchSession:
-        """Open the archive; TorchScript is deprecated since torch 2.11 and tells so at every step."""
+        """Open the archive; TorchScript is deprecated since torch 2.11 and tells so at every step.
+
+        Raises:
+            UnsafeError: it would run or touch more than a model does.
+        """
+        path = folder / artifact.main
+        recognise.check(path, torchscript.KIND)
         import torch
 
         torch.set_num_threads(settings.threads)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             module = torch.jit.load(  # type: ignore[no-untyped-call]
-                str(folder / artifact.main), map_location="cpu"
+                str(path), map_location="cpu"
             )
             if settings.options.get("optimize_for_inference"):
                 module = torch.jit.optimize_for_inference(module)
