@@ -13,6 +13,7 @@ from torchship.verify import Sample
 
 _GOLDEN_COUNT = 4
 _GOLDEN_BYTES = 4_000_000
+_GIVEN = ("example", "user")
 
 
 class Evidence:
@@ -42,11 +43,11 @@ class Evidence:
 
     @property
     def golden_samples(self) -> tuple[SampleFiles, ...]:
-        """The samples that go into the bundle: usual ones, of small files, one at least."""
+        """The samples that go into the bundle: usual ones of small files, the user's own first, one at least."""
         usual = [each for each in self.reference.samples if each.name != "large"]
         weighed = sorted(usual or self.reference.samples, key=self._bytes)
         kept, room = [weighed[0]], _GOLDEN_BYTES - self._bytes(weighed[0])
-        for each in weighed[1:]:
+        for each in sorted(weighed[1:], key=lambda each: each.name not in _GIVEN):
             if len(kept) < _GOLDEN_COUNT and self._bytes(each) <= room:
                 kept.append(each)
                 room -= self._bytes(each)
