@@ -11,7 +11,7 @@ from torch import Tensor
 
 from torchship.convert.diagnosis import diagnose
 from torchship.convert.scripting import scriptable
-from torchship.errors import TorchshipError
+from torchship.errors import CaptureError, TorchshipError
 from torchship.models.model import Axes, Model
 from torchship.models.samples import example_for
 from torchship.signature import Signature
@@ -26,6 +26,11 @@ def capture(model: Model, form: Form, signature: Signature) -> Captured:
     """
     axes = axes_of(signature)
     examples = example_for(model, axes)
+    if form in model.description.native:
+        return Captured(form, model.description.native[form], examples, signature)
+    if form in model.description.closed or form not in _CAPTURES:
+        why = model.description.closed.get(form, f"it has no capture as {form.value}")
+        raise CaptureError(f"from this source there is no route by way of {form.value}: {why}")
     try:
         value = _CAPTURES[form](model, examples, axes)
     except TorchshipError:
@@ -66,17 +71,9 @@ def _scripted(model: Model, _examples: tuple[Tensor, ...], _axes: tuple[Axes, ..
 
 
 def _traced(model: Model, examples: tuple[Tensor, ...], _axes: tuple[Axes, ...]) -> torch.jit.ScriptModule:
-    """What a trace bakes in shows on the fresh inputs: its warnings are answered by that proof.
-
-    The fused fast path of nn.MultiheadAttention takes other kernels while tracing than while checking: off.
-    """
-    fast_path = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with _quiet():
-            return cast(torch.jit.ScriptModule, torch.jit.trace(model.flat, examples, check_trace=False))  # type: ignore[no-untyped-call]
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast_path)
+    """What a trace bakes in shows on the fresh inputs: its warnings are answered by that proof."""
+    with _quiet():
+        return cast(torch.jit.ScriptModule, torch.jit.trace(model.flat, examples, check_trace=False))  # type: ignore[no-untyped-call]
 
 
 class _quiet(warnings.catch_warnings):  # noqa: N801 - reads as the context it is

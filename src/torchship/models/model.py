@@ -10,13 +10,18 @@ from torch import Tensor, nn
 
 from torchship.models.flat import FlatModule
 from torchship.signature import Dim, Parameter
+from torchship.targets.builder import Form
 
 Axes = Mapping[int, Dim]
 
 
 @dataclass(frozen=True)
 class Description:
-    """What a source says of itself, in the form of the contract's source dict; all but ``model`` may be missing."""
+    """What a source says of itself, in the form of the contract's source dict; all but ``model`` may be missing.
+
+    ``native``: the forms that it is in already, and needs no capture for; they take the flat tensors of the call.
+    ``closed``: the forms that no capture leads to, each with the reason. ``notes`` are told to the user.
+    """
 
     model: nn.Module
     args: tuple[Any, ...] | None = None
@@ -30,6 +35,9 @@ class Description:
     evaluate: Any = None
     input_names: tuple[str, ...] = ()
     output_names: tuple[str, ...] = ()
+    native: Mapping[Form, Any] = field(default_factory=dict)
+    closed: Mapping[Form, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

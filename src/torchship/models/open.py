@@ -25,7 +25,12 @@ SEED = 20260101
 
 
 def open_source(source: Source) -> Model:
-    """Open ``source``. A factory's random weights and examples come out the same in every process."""
+    """Open ``source``. A factory's random weights and examples come out the same in every process.
+
+    The fused fast path of nn.MultiheadAttention is off from here on: it answers otherwise at padded positions than the
+    plain one, which is what every capture takes.
+    """
+    torch.backends.mha.set_fastpath_enabled(False)
     seed()
     return prepare(describe(source), source)
 
@@ -58,7 +63,7 @@ def prepare(description: Description, source: Source | None = None) -> Model:
 
 def _ready(description: Description) -> tuple[Pipeline, list[str]]:
     """Unwrap and put into eval mode: a root in training mode is switched, one in eval mode is left as it is."""
-    model, notes = description.model, []
+    model, notes = description.model, list(description.notes)
     if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
         notes.append(f"unwrapped {type(model).__name__}")
         model = model.module
