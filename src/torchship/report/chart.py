@@ -21,6 +21,7 @@ INK, MUTED, GRID, GOOD, FAIR, POOR, PAPER = (f"#01020{digit}" for digit in range
 _VARIABLES = {INK: "ink", MUTED: "muted", GRID: "line", GOOD: "good", FAIR: "fair", POOR: "poor", PAPER: "paper"}
 _FAIR_DROP = 0.01
 _STEPS = (1, 2, 5)
+_WHISKER = 2.0  # pixels that a whisker's line takes above and below
 
 Kind = Literal["wide", "narrow"]
 _INCHES: dict[Kind, tuple[float, float]] = {"wide": (9.2, 4.3), "narrow": (4.4, 4.6)}
@@ -157,14 +158,15 @@ def _marks(axes: Axes, points: Sequence[Point], eager_ms: float | None) -> None:
 
 def _labels(axes: Axes, points: Sequence[Point]) -> None:
     at = [tuple(axes.transData.transform((point.p50, point.size_bytes))) for point in points]
+    ends = [axes.transData.transform((point.p99, point.size_bytes)) for point in points]
+    whiskers = [(x, y - _WHISKER, end[0], y + _WHISKER) for (x, y), end in zip(at, ends, strict=True)]
     texts = [
         axes.annotate(point.label, (point.p50, point.size_bytes), weight="bold" if point.chosen else "normal")
         for point in points
     ]
     boxes = [text.get_window_extent() for text in texts]
-    places = free_places(
-        at, [(box.width, box.height) for box in boxes], (axes.bbox.x0, axes.bbox.y0, axes.bbox.x1, axes.bbox.y1)
-    )
+    frame = (axes.bbox.x0, axes.bbox.y0, axes.bbox.x1, axes.bbox.y1)
+    places = free_places(at, [(box.width, box.height) for box in boxes], frame, whiskers)
     scale = 72 / axes.figure.dpi
     for text, (x, y), (left, bottom) in zip(texts, at, places, strict=True):
         text.set(position=((left - x) * scale, (bottom - y) * scale))

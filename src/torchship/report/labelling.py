@@ -11,13 +11,15 @@ _AWAY = 16.0  # pixels from a point's middle
 _DOT = 10.0  # a point's half width, with some air
 
 
-def free_places(points: Sequence[Place], sizes: Sequence[Place], frame: Box) -> list[Place]:
+def free_places(
+    points: Sequence[Place], sizes: Sequence[Place], frame: Box, besides: Sequence[Box] = ()
+) -> list[Place]:
     """Give the lower left corner of each label, in the pixels that ``points``, ``sizes`` and ``frame`` are in.
 
-    Each label takes the first of the places around its point where it lies inside the frame and on nothing else; where
-    none is free, the one that hides least.
+    Each label takes the first of the places around its point where it lies inside the frame and on nothing else, be
+    it a point, a label or one of ``besides``; where none is free, the one that hides least.
     """
-    taken = [(x - _DOT, y - _DOT, x + _DOT, y + _DOT) for x, y in points]
+    taken = [*besides, *((x - _DOT, y - _DOT, x + _DOT, y + _DOT) for x, y in points)]
     placed: list[Place] = []
     for point, size in zip(points, sizes, strict=True):
         best = min(_around(point, size), key=lambda place: _cost(_box(place, size), taken, frame))
