@@ -34,16 +34,44 @@ def add(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, output: Output) -> int:
     """Answer; one file's error is the command's, of several files' errors each is told and the last status is 3."""
-    from torchship.runtime import load
-
     given = list(_given(options.inputs))
     out = _out(options.out)
-    with load(options.bundle, artifact=options.artifact, target=options.target, trusted_keys=options.key) as model:
+    with _model(options, given) as model:
         for note in model.notes:
             output.note(note)
         if len(given) == 1:
             return _one(model, given[0], output, out)
         return _several(model, given, output, out)
+
+
+def _model(options: Namespace, given: list[Given]) -> ShippedModel:
+    """Load what was named; a bare TorchScript file is opened for the first input, in a process of its own."""
+    from torchship.bundle.trust import check_trust
+    from torchship.runtime import load
+    from torchship.runtime.many import Given
+
+    if _may_be_torchscript(options.bundle):
+        from torchship.worker.torchscript import is_torchscript, load_torchscript
+
+        path = Path(options.bundle)
+        if is_torchscript(path):
+            check_trust(path, options.key)
+            first = given[0].read()
+            given[0] = Given(given[0].name, lambda: first)
+            return load_torchscript(path, first, given[0].name)
+    return load(options.bundle, artifact=options.artifact, target=options.target, trusted_keys=options.key)
+
+
+def _may_be_torchscript(path: str) -> bool:
+    """Whether it is a zip archive and no bundle: a first look that costs nothing."""
+    from torchship.bundle.archive import is_archive
+    from torchship.formats.zips import is_zip
+
+    place = Path(path)
+    if not place.is_file():
+        return False
+    with place.open("rb") as file:
+        return is_zip(file.read(4)) and not is_archive(place)
 
 
 def _given(paths: Iterable[str]) -> Iterator[Given]:

@@ -15,6 +15,7 @@ from torchship.formats.expressions import is_plain
 from torchship.formats.findings import Findings, Tensor
 
 KIND = "torch.export program"
+COMPILED = "AOTInductor package"
 _MAX_JSON = 256 << 20
 _DTYPES = {
     1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32", 8: "float64",
@@ -44,9 +45,8 @@ def look(file: BinaryIO, members: dict[str, zips.Member]) -> Findings:
         document = _json(file, members[name])
         reasons += [f"{name} {why}" for why in _evaluated(document)]
         inputs, outputs = _call(document)
-    if not models:
-        reasons.append("holds no program: compiled code alone can't be looked into")
-    return Findings(KIND, tuple(dict.fromkeys(reasons)), inputs, outputs)
+    kind = KIND if models else COMPILED
+    return Findings(kind, tuple(dict.fromkeys(reasons)), inputs, outputs)
 
 
 def _member(file: BinaryIO, name: str, member: zips.Member, members: dict[str, zips.Member]) -> Iterator[str]:

@@ -16,13 +16,18 @@ class Tensor(msgspec.Struct, frozen=True):
 
 
 class Findings(msgspec.Struct, frozen=True):
-    """What a file is and holds. ``reasons``: why it isn't safe to open. ``tensors``: weights or data, not a call's."""
+    """What a file is and holds.
+
+    ``reasons``: why it isn't safe to open. ``tensors``: weights or data, not a call's. ``artifacts``: names of a
+    bundle's, best first.
+    """
 
     kind: str
     reasons: tuple[str, ...] = ()
     inputs: tuple[Tensor, ...] = ()
     outputs: tuple[Tensor, ...] = ()
     tensors: tuple[Tensor, ...] = ()
+    artifacts: tuple[str, ...] = ()
 
     @property
     def safe(self) -> bool:

@@ -48,6 +48,17 @@ def read_picture(raw: bytes, channels: int, size: tuple[int | None, int | None],
         raise MalformedError(f"{name} is no readable PNG or JPEG: {error}", where=name) from error
 
 
+def picture_channels(raw: bytes, name: str) -> int:
+    """1 for a grey picture, 3 for any other; raises MalformedError."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(raw), formats=("PNG", "JPEG")) as image:
+            return 1 if image.mode in ("1", "L", "LA") or image.mode.startswith("I") else 3
+    except (OSError, SyntaxError, ValueError) as error:
+        raise MalformedError(f"{name} is no readable PNG or JPEG: {error}", where=name) from error
+
+
 def _check_size(image: Image, size: tuple[int | None, int | None], name: str) -> None:
     width, height = image.size
     if image.getexif().get(_ORIENTATION) in _TURNED:

@@ -37,13 +37,17 @@ def load_onnx(path: Path, threads: int | None) -> ShippedModel:
             contents = onnx.check(raw, path.parent)
     except RefusedError as error:
         raise type(error)(error.what, where=str(path), hint=error.hint) from error
-    bundle = Bundle(path.parent, _manifest(path, contents), Measurements("", {}, ()))
-    shipped = bundle.manifest.shipped[0]
+    signature = signature_of(contents)
+    artifact = Artifact(
+        name="onnx", target="onnx", route="bare", main=path.name,
+        inputs=tuple(spec.name for spec in signature.inputs), outputs=tuple(spec.name for spec in signature.outputs),
+    )  # fmt: skip
+    bundle = bare_bundle(path, artifact, signature)
     try:
-        session = open_session(shipped.artifact, path.parent, bundle.manifest.signature, Settings(threads=threads or 1))
+        session = open_session(artifact, path.parent, signature, Settings(threads=threads or 1))
     except Exception as error:
         raise MalformedError(f"ONNX Runtime can't open the model: {error}", where=str(path)) from error
-    return ShippedModel(bundle, shipped, session, [NOTE])
+    return ShippedModel(bundle, bundle.manifest.shipped[0], session, [NOTE])
 
 
 def signature_of(contents: onnx.Contents) -> Signature:
@@ -58,14 +62,11 @@ def signature_of(contents: onnx.Contents) -> Signature:
     )
 
 
-def _manifest(path: Path, contents: onnx.Contents) -> Manifest:
-    signature = signature_of(contents)
-    artifact = Artifact(
-        name="onnx", target="onnx", route="bare", main=path.name,
-        inputs=tuple(spec.name for spec in signature.inputs), outputs=tuple(spec.name for spec in signature.outputs),
-    )  # fmt: skip
-    return Manifest(
+def bare_bundle(path: Path, artifact: Artifact, signature: Signature) -> Bundle:
+    """Say of a bare file what a manifest says of a bundle, as far as it goes."""
+    manifest = Manifest(
         schema=SCHEMA, name=path.stem, signature=signature, chosen=artifact.name,
         shipped=(Shipped(artifact, Verdict(False, 0.0, 0.0), path.stat().st_size, "unverified"),),
         rows=(), origin=Origin(path.name, "", 0, ""), files=(),
     )  # fmt: skip
+    return Bundle(path.parent, manifest, Measurements("", {}, ()))

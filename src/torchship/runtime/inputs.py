@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from torchship.errors import InputError, MalformedError
 from torchship.formats import npy, zips
-from torchship.formats.pictures import is_picture, read_picture
-from torchship.signature import Signature, TensorSpec
+from torchship.formats.pictures import is_picture, picture_channels, read_picture
+from torchship.signature import Constant, Signature, TensorSpec
+from torchship.targets import Array
 
 _WAYS = "give a .npy, .npz, .json, .png or .jpg file"
 
@@ -34,6 +36,42 @@ def named_inputs(raw: bytes, signature: Signature, name: str) -> dict[str, Any]:
     if zips.is_zip(raw[:4]):
         return dict(npy.read_arrays(io.BytesIO(raw), name))
     return _json(raw, signature, name)
+
+
+def free_inputs(raw: bytes, names: Sequence[str], name: str) -> dict[str, Array]:
+    """Give the inputs that ``raw`` holds for a model that doesn't say which types and sizes it takes.
+
+    Arrays keep their type; JSON's fractions become float32 and its whole numbers int64; a picture is uint8
+    ``[1, channels, height, width]`` of one channel where it is grey, else of three.
+
+    Raises:
+        InputError: it holds other names than ``names``, or lists that are no array.
+        MalformedError, UnsafeError: as ``named_inputs`` does.
+    """
+    if is_picture(raw[:8]):
+        return {names[0]: read_picture(raw, picture_channels(raw, name), (None, None), name)[None]}
+    found = named_inputs(raw, _nameless(names), name)
+    if found.keys() != set(names):
+        raise InputError(
+            f"{name} holds {', '.join(found) or 'nothing'}, the model takes {', '.join(names)}", where=name
+        )
+    return {key: _free_array(value, key) for key, value in found.items()}
+
+
+def _nameless(names: Sequence[str]) -> Signature:
+    """A signature of names alone."""
+    inputs = tuple(TensorSpec(name, "float32", ()) for name in names)
+    return Signature(inputs, (), (), (), Constant(None))
+
+
+def _free_array(value: Any, name: str) -> Array:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise InputError(f"input {name} is no array: its lists have different lengths") from error
+    if array.dtype.kind not in "biufc":
+        raise InputError(f"input {name} holds something else than numbers")
+    return array.astype(np.float32) if not isinstance(value, np.ndarray) and array.dtype.kind == "f" else array
 
 
 def _only(signature: Signature, name: str) -> TensorSpec:

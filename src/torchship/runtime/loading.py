@@ -11,6 +11,7 @@ import msgspec
 
 from torchship.bundle.manifest import Shipped
 from torchship.bundle.opening import Bundle, open_bundle
+from torchship.bundle.trust import check_trust
 from torchship.errors import RefusedError, TorchshipError, UnavailableError, UsageError
 from torchship.measure.host import misfit
 from torchship.runtime.bare import is_bare_onnx, load_onnx
@@ -49,12 +50,7 @@ def load(
         MalformedError: not a bundle, or of a newer schema.
         UnavailableError: none of its artifacts can run on this host; says why of each.
     """
-    if trusted_keys is not None:
-        raise UnavailableError(
-            "signatures can't be checked by this version of torchship, and you asked for a trusted one",
-            where=str(path),
-            hint="leave trusted_keys out to check integrity alone (hashes, not origin)",
-        )
+    check_trust(path, trusted_keys)
     if is_bare_onnx(Path(path)):
         return load_onnx(Path(path), threads)
     bundle = open_bundle(path)
