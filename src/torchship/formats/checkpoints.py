@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pickletools
+from pathlib import Path
 from typing import BinaryIO
 
 from torchship.errors import MalformedError, UnsafeError
-from torchship.formats import pickles, rules, zips
+from torchship.formats import pickles, zips
 from torchship.formats.findings import Findings, Tensor
+from torchship.formats.mapped import mapped
 from torchship.formats.pickles import Pickle
+from torchship.formats.rules import Rules, check
 from torchship.formats.tensors import named_tensors, storage_of
 from torchship.formats.torch_rules import WEIGHTS
 
@@ -16,6 +19,8 @@ KIND = "torch weights"
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # torch.serialization.MAGIC_NUMBER
 _MAX_PICKLE = 256 << 20
 _STREAM = 5  # the legacy form's pickles: magic number, protocol, system, the object, the storages' keys
+_OBJECT = 3
+_BESIDES = {"data.pkl", "version", "byteorder", ".format_version", ".storage_alignment", ".data/serialization_id"}
 
 
 def look_zip(file: BinaryIO, members: dict[str, zips.Member]) -> Findings:
@@ -24,31 +29,57 @@ def look_zip(file: BinaryIO, members: dict[str, zips.Member]) -> Findings:
     Raises:
         UnsafeError, MalformedError: a pickle would run code, or a storage is not what it is declared to be.
     """
-    found = pickles.read_whole(zips.read(file, members["data.pkl"], _MAX_PICKLE), "data.pkl")
-    rules.check(found, WEIGHTS, "data.pkl")
-    for storage in map(storage_of, found.stored):
-        member = members.get(f"data/{storage.key}")
-        if member is None or member.size != storage.size:
-            held = "is missing" if member is None else f"holds {member.size} bytes instead of {storage.size}"
-            raise MalformedError(f"the storage {storage.key!r} {held}")
-    return _findings(found)
+    return _findings(read_zip(file, members, WEIGHTS))
 
 
 def look_legacy(raw: bytes) -> Findings:
     """Look at the legacy form; raises UnsafeError and MalformedError as ``look_zip`` does."""
-    read: list[Pickle] = []
-    for _ in range(_STREAM):
-        read.append(pickles.read(raw, "the pickle", read[-1].end if read else 0))
-        rules.check(read[-1], WEIGHTS, "the pickle")
-    if read[0].value != LEGACY_MAGIC or read[1].value != 1001 or not isinstance(read[4].value, list):
+    return _findings(read_legacy(raw, WEIGHTS))
+
+
+def read(path: Path, rules: Rules) -> Pickle:
+    """Read the object of a weights file in either form, held against ``rules``; raises as ``look_zip`` does."""
+    with mapped(path) as raw, path.open("rb") as file:
+        if zips.is_zip(bytes(raw[:4])):
+            return read_zip(file, zips.without_root(zips.members(file)), rules)
+        return read_legacy(bytes(raw), rules)
+
+
+def read_zip(file: BinaryIO, members: dict[str, zips.Member], rules: Rules) -> Pickle:
+    """Read the zip form's object; raises as ``look_zip`` does."""
+    found = pickles.read_whole(zips.read(file, members["data.pkl"], _MAX_PICKLE), "data.pkl")
+    check(found, rules, "data.pkl")
+    storages = {f"data/{storage.key}": storage for storage in map(storage_of, found.stored)}
+    for name, member in members.items():
+        if name not in storages and name not in _BESIDES:
+            raise UnsafeError(f"it holds {name!r}, which no part of it refers to", where=name)
+        if name == "byteorder" and zips.read(file, member, 16) not in (b"little", b"big"):
+            raise MalformedError("its byte order is neither little nor big", where=name)
+    for storage in map(storage_of, found.stored):
+        held = members.get(f"data/{storage.key}")
+        if held is None or held.size != storage.size:
+            state = "is missing" if held is None else f"holds {held.size} bytes instead of {storage.size}"
+            raise MalformedError(f"the storage {storage.key!r} {state}")
+    return found
+
+
+def read_legacy(raw: bytes, rules: Rules) -> Pickle:
+    """Read the legacy form's object; raises as ``look_zip`` does."""
+    found: list[Pickle] = []
+    for place in range(_STREAM):
+        found.append(pickles.read(raw, "the pickle", found[-1].end if found else 0))
+        check(found[-1], rules if place == _OBJECT else WEIGHTS, "the pickle")
+    magic, protocol, _, wanted, keys = found
+    if magic.value != LEGACY_MAGIC or protocol.value != 1001 or not isinstance(keys.value, list):
         raise MalformedError("it begins like torch's legacy weights, and goes on otherwise")
-    sizes = {storage.key: storage.size for storage in map(storage_of, read[3].stored)}
-    if sorted(sizes) != sorted(map(str, read[4].value)):
+    sizes = {storage.key: storage.size for storage in map(storage_of, wanted.stored)}
+    contradictory = any(sizes[storage.key] != storage.size for storage in map(storage_of, wanted.stored))
+    if contradictory or sorted(sizes) != sorted(map(str, keys.value)):
         raise MalformedError("its list of storages is not that of its tensors")
-    wanted = sum(8 + size for size in sizes.values())
-    if len(raw) - read[4].end != wanted:
-        raise UnsafeError(f"it holds {len(raw) - read[4].end} bytes behind its pickles, its storages take {wanted}")
-    return _findings(read[3])
+    behind = sum(8 + size for size in sizes.values())
+    if len(raw) - keys.end != behind:
+        raise UnsafeError(f"it holds {len(raw) - keys.end} bytes behind its pickles, its storages take {behind}")
+    return wanted
 
 
 def is_legacy(head: bytes) -> bool:
@@ -62,7 +93,7 @@ def is_legacy(head: bytes) -> bool:
 def look_pickle(raw: bytes) -> Findings:
     """Look at a plain pickle; raises UnsafeError where it would run code, or hides something behind its end."""
     found = pickles.read_whole(raw, "the pickle")
-    rules.check(found, WEIGHTS, "the pickle")
+    check(found, WEIGHTS, "the pickle")
     return Findings("pickle")
 
 

@@ -13,6 +13,7 @@ from torchship.formats.mapped import mapped
 from torchship.formats.pictures import is_picture
 
 _Look = Callable[[Path, memoryview, BinaryIO], Findings]
+_Inside = Callable[[BinaryIO, dict[str, zips.Member]], Findings]
 
 
 def look(path: Path) -> Findings:
@@ -23,11 +24,22 @@ def look(path: Path) -> Findings:
         MalformedError: it is a pipe or a device, not a file.
     """
     with mapped(path) as raw, path.open("rb") as file:
-        kind, looking = _recognised(raw)
+        kind, looking = _recognised(raw, file)
         try:
             return looking(path, raw, file)
         except RefusedError as error:
             return Findings(kind, (error.what,))
+
+
+def kind_of(path: Path) -> str:
+    """Tell the kind of a file (``torch weights``, ``onnx`` …, ``unknown``) without looking further into it.
+
+    Raises:
+        UsageError: it isn't there, or may not be read.
+        MalformedError: it is a pipe or a device, not a file.
+    """
+    with mapped(path) as raw, path.open("rb") as file:
+        return _recognised(raw, file)[0]
 
 
 def check(path: Path, kind: str) -> None:
@@ -43,12 +55,13 @@ def check(path: Path, kind: str) -> None:
         raise UnsafeError(f"{path.name}: {findings.reasons[0]}", where=str(path), hint="don't open it")
 
 
-def _recognised(raw: memoryview) -> tuple[str, _Look]:
+def _recognised(raw: memoryview, file: BinaryIO) -> tuple[str, _Look]:
+    if zips.is_zip(bytes(raw[:4])):
+        return _archive(file)
     head = bytes(raw[:64])
     known: tuple[tuple[bool, str, _Look], ...] = (
         (not head, "empty", _refuse("it is empty")),
         (head.startswith(npy.MAGIC), "npy", _npy),
-        (zips.is_zip(head), "zip", _zip),
         (is_picture(head), "picture", lambda *_: Findings("picture")),
         (checkpoints.is_legacy(head), checkpoints.KIND, lambda _path, raw, _: checkpoints.look_legacy(bytes(raw))),
         (safetensors.claims(raw), safetensors.KIND, lambda _path, raw, _: safetensors.look(raw)),
@@ -82,16 +95,33 @@ def _onnx(path: Path, raw: memoryview, _: BinaryIO) -> Findings:
     return Findings("onnx", reasons, described(contents.inputs), described(contents.outputs))
 
 
-def _zip(path: Path, _: memoryview, file: BinaryIO) -> Findings:
-    members = zips.members(file)
+def _archive(file: BinaryIO) -> tuple[str, _Look]:
+    """Of a zip archive, by the names in it."""
+    try:
+        members = zips.members(file)
+    except RefusedError as error:
+        return "zip", _raise(error)
     inner = zips.without_root(members)
+    known: tuple[tuple[bool, str, _Inside], ...] = (
+        ({"data.pkl", "constants.pkl"} <= inner.keys(), torchscript.KIND, torchscript.look),
+        ("data.pkl" in inner, checkpoints.KIND, checkpoints.look_zip),
+        ("archive_format" in inner or any(name.startswith("models/") for name in inner), exported.KIND, exported.look),
+    )
     if members and all(member.name.endswith(".npy") for member in members):
-        return _npz(path, file)
-    if "data.pkl" in inner:
-        return (torchscript.look if "constants.pkl" in inner else checkpoints.look_zip)(file, inner)
-    if "archive_format" in inner or any(name.startswith("models/") for name in inner):
-        return exported.look(file, inner)
-    raise UnsafeError("it is a zip archive of nothing that torchship knows, so nobody can call it safe")
+        return "npz", lambda path, _, file: _npz(path, file)
+    for claimed, kind, looking in known:
+        if claimed:
+            return kind, lambda _path, _raw, file, looking=looking: looking(file, inner)
+    if {"config.json", "metadata.json"} <= inner.keys():
+        return "Keras", _refuse("torchship can't look into Keras archives")
+    return "zip", _refuse("it is a zip archive of nothing that torchship knows")
+
+
+def _raise(error: RefusedError) -> _Look:
+    def look(*_: object) -> Findings:
+        raise error
+
+    return look
 
 
 def _npz(path: Path, file: BinaryIO) -> Findings:
