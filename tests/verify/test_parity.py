@@ -96,3 +96,18 @@ def test_the_tolerance_is_that_of_the_golden_samples_alone():
     judge.add(Sample("usual", [small], [small.astype(np.float64)]), [small])
     judge.add(Sample("large", [large], [large.astype(np.float64)]), [large])
     assert judge.verdict(["usual"]).tolerance[0] < 1e-4 < judge.verdict(["usual", "large"]).tolerance[0]
+
+
+def test_where_eager_and_float64_part_ways_either_counts_and_nothing_else():
+    eager = np.array([1.0, 2.0, 3.0], np.float32)
+    exact = np.array([1.0, 3.0, 2.0])  # a sort that went the other way
+    assert judged(eager, eager.copy(), exact)[0].right
+    assert judged(eager, exact.astype(np.float32), exact)[0].right
+    assert not judged(eager, np.array([1.0, 2.5, 2.0], np.float32), exact)[0].right
+
+
+def test_a_noisy_model_is_no_excuse_for_a_thousandth():
+    exact = np.linspace(1, 2, 50)
+    eager = (exact * (1 + 2e-4)).astype(np.float32)
+    assert judged(eager, (exact * (1 - 3e-4)).astype(np.float32), exact)[0].right
+    assert not judged(eager, (exact * 1.004).astype(np.float32), exact)[0].right

@@ -12,7 +12,7 @@ from torch import nn
 
 @contextmanager
 def borrowed(*modules: nn.Module | None) -> Iterator[None]:
-    """Whatever is done to ``modules`` within (eval mode, float64 in place) is undone afterwards."""
+    """Whatever is done to ``modules`` within (eval mode, float64 in place) is undone afterwards; attention is plain."""
     mine = [module for module in modules if module is not None]
     modes = [(each, each.training) for module in mine for each in module.modules()]
     tensors = [
@@ -21,6 +21,8 @@ def borrowed(*modules: nn.Module | None) -> Iterator[None]:
         for tensor in chain(module.parameters(), module.buffers())
     ]
     random_state = torch.get_rng_state()
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
     try:
         yield
     finally:
@@ -31,3 +33,4 @@ def borrowed(*modules: nn.Module | None) -> Iterator[None]:
         for module, training in modes:
             module.training = training
         torch.set_rng_state(random_state)
+        torch.backends.mha.set_fastpath_enabled(fast_path)

@@ -11,6 +11,7 @@ from torchship.models.source import InputSpec
 
 Style = Literal["usual", "zero", "low", "high", "large"]
 
+_TURNED = 0.15  # share of a mask's values that a fresh one has turned
 _UNKNOWN_INTEGERS = 8  # values of an integer input that nobody gave an example of: 0..7 fits nearly every table
 
 
@@ -31,7 +32,7 @@ def example(spec: InputSpec, size_of: dict[str, int], generator: torch.Generator
 def fresh(like: Tensor, shape: tuple[int, ...], style: Style, generator: torch.Generator) -> Tensor:
     """Draw a tensor of ``shape`` like ``like``: integers within its least and greatest, floats of its spread."""
     if like.dtype is torch.bool:
-        return _booleans(shape, style, generator)
+        return _booleans(like, shape, style, generator)
     if like.is_complex():
         real = fresh(like.real, shape, style, generator)
         return torch.complex(real, fresh(like.imag, shape, style, generator)).to(like.dtype)
@@ -40,12 +41,29 @@ def fresh(like: Tensor, shape: tuple[int, ...], style: Style, generator: torch.G
     return _integers(like, shape, style, generator)
 
 
-def _booleans(shape: tuple[int, ...], style: Style, generator: torch.Generator) -> Tensor:
-    if style in ("zero", "low"):
-        return torch.zeros(shape, dtype=torch.bool)
-    if style in ("high", "large"):
-        return torch.ones(shape, dtype=torch.bool)
-    return torch.randint(0, 2, shape, generator=generator).bool()
+def _booleans(like: Tensor, shape: tuple[int, ...], style: Style, generator: torch.Generator) -> Tensor:
+    """A mask means something: it keeps its example's pattern, stretched, with a few values turned where that is fresh.
+
+    A last axis that was mixed stays mixed: a row that is masked as a whole has no defined answer in attention.
+    """
+    drawn = _stretched(like, shape)
+    if style != "usual":
+        return drawn
+    turned = drawn ^ (torch.rand(shape, generator=generator) < _TURNED)
+    if not shape:
+        return turned
+    mixed = drawn.any(-1, keepdim=True) & ~drawn.all(-1, keepdim=True)
+    still = turned.any(-1, keepdim=True) & ~turned.all(-1, keepdim=True)
+    return torch.where(mixed & ~still, drawn, torch.where(mixed, turned, drawn))
+
+
+def _stretched(like: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """``like`` at another size, by the nearest element."""
+    for axis, size in enumerate(shape):
+        if like.shape[axis] != size:
+            place = torch.arange(size) * max(like.shape[axis], 1) // max(size, 1)
+            like = like.index_select(axis, place) if like.shape[axis] else like.new_zeros(shape)
+    return like.clone()
 
 
 def _integers(like: Tensor, shape: tuple[int, ...], style: Style, generator: torch.Generator) -> Tensor:

@@ -2,11 +2,13 @@
 
 Eager's answer is held against the same model run in float64; what differs is rounding. An artifact may round
 otherwise, but not much more: its distance from the float64 answer may be ``LIMIT`` times eager's own, plus a floor of
-``FLOOR`` units in the last place of the largest value, since eager may be right by luck.
+``FLOOR`` units in the last place of the largest value, since eager may be right by luck, and never more than ``CAP``
+times the root of such a unit.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +22,7 @@ Array = npt.NDArray[Any]
 
 LIMIT = 32.0
 FLOOR = 32.0
+CAP = 3.0
 
 
 @dataclass(frozen=True)
@@ -110,15 +113,33 @@ class Judge:
         wide = np.complex128 if eager.dtype.kind == "c" else np.float64
         ours, theirs, true = (array[usual].astype(wide) for array in (eager, answer, exact))
         true = np.where(np.isfinite(true), true, ours)
-        floor = FLOOR * self.epsilon * _greatest(true) + float(np.finfo(np.float32).tiny)
-        noise, error = _greatest(ours - true), _greatest(theirs - true)
-        allowed = LIMIT * noise + floor
+        noise, error = _noise_and_error(ours, theirs, true, self.epsilon)
+        allowed = _allowed(noise, _greatest(true), self.epsilon)
         self.allowed[sample, name] = 2 * allowed
         told = None
         if error > allowed:
             at = np.unravel_index(int(np.abs(np.where(usual, answer - eager, 0)).argmax()), eager.shape)
             told = f"{_place(name, at)} is {answer[at]:.6g}, eager gives {eager[at]:.6g} ({allowed:.1e} is allowed)"
-        return Finding(sample, name, error / max(noise, floor / FLOOR), _greatest(theirs - ours), told)
+        unit = max(noise, self.epsilon * _greatest(true), float(np.finfo(np.float32).tiny))
+        return Finding(sample, name, error / unit, _greatest(theirs - ours), told)
+
+
+def _noise_and_error(ours: Array, theirs: Array, true: Array, epsilon: float) -> tuple[float, float]:
+    """Eager's own rounding error, and the artifact's distance from the true answer.
+
+    Where eager and float64 are further apart than rounding explains (a branch, a tie of a sort, an index went the
+    other way), either of the two counts as true, and nothing is learnt about the noise.
+    """
+    apart = np.abs(ours - true)
+    rounding = apart <= math.sqrt(epsilon) * _greatest(true)
+    error = np.where(rounding, np.abs(theirs - true), np.minimum(np.abs(theirs - true), np.abs(theirs - ours)))
+    return float(apart[rounding].max(initial=0.0)), float(error.max())
+
+
+def _allowed(noise: float, scale: float, epsilon: float) -> float:
+    """The greatest error that passes; however noisy the model is, a thousandth (in float32) is no rounding."""
+    floor = FLOOR * epsilon * scale + float(np.finfo(np.float32).tiny)
+    return max(min(LIMIT * noise, CAP * math.sqrt(epsilon) * scale), 2 * noise) + floor
 
 
 def _greatest(values: Array) -> float:
