@@ -1,0 +1,7 @@
+"""HTTP/1.1 on asyncio and llhttp (``httptools``). Knows nothing of models."""
+
+from torchship.serve.http.connection import Connection
+from torchship.serve.http.exchange import Exchange
+from torchship.serve.http.site import Limits, Site
+
+__all__ = ["Connection", "Exchange", "Limits", "Site"]
