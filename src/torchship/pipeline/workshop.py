@@ -46,7 +46,7 @@ class Workshop:
         """Start a worker; its log is ``logs/NAME-N.log``."""
         logs = self.root / "logs"
         logs.mkdir(exist_ok=True)
-        worker = Worker(logs / f"{name}-{next(self._count)}.log")
+        worker = Worker(logs / f"{name}-{next(self._count)}.log", scratch=self.folder("scratch"))
         with self._lock:
             self._alive.append(worker)
         return worker

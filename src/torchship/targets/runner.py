@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,25 +21,37 @@ Array = npt.NDArray[Any]
 
 
 class Needs(msgspec.Struct, frozen=True):
-    """Modules that a target's side imports, and the extra of torchship that brings them (None: the base install)."""
+    """Modules that a target's side imports, and the extra of torchship that brings them (None: the base install).
+
+    ``compiler``: it calls a C++ compiler too: what ``CXX`` names, else g++ (clang++ on macOS).
+    """
 
     modules: tuple[str, ...]
     extra: str | None = None
+    compiler: bool = False
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Modules that aren't installed here; nothing is imported to find out."""
-        return tuple(name for name in self.modules if importlib.util.find_spec(name) is None)
+        """What isn't installed here; nothing is imported or called to find out."""
+        modules = tuple(name for name in self.modules if importlib.util.find_spec(name) is None)
+        return modules if not self.compiler or shutil.which(cxx()) else (*modules, f"a C++ compiler ({cxx()})")
 
     @property
     def hint(self) -> str:
-        """The pip line that brings them."""
+        """The line that brings it: pip's, or the system's own for a compiler."""
+        if self.compiler and not any(importlib.util.find_spec(name) is None for name in self.modules):
+            return "install g++ (apt install g++, dnf install gcc-c++, xcode-select --install), or name one in CXX"
         return f"pip install 'torchship[{self.extra}]'" if self.extra else "pip install torchship"
 
     def check(self, what: str) -> None:
         """Raise UnavailableError where a module is missing."""
         if missing := self.missing:
             raise UnavailableError(f"{what} needs {', '.join(missing)}, not installed here", hint=self.hint)
+
+
+def cxx() -> str:
+    """The C++ compiler's name, as torch takes it."""
+    return os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
 
 
 class Session(Protocol):

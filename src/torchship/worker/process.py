@@ -25,13 +25,21 @@ _LOOK = 0.2  # seconds between two looks at a worker's memory
 
 
 class Worker:
-    """A child process. ``log`` is the file that all its chatter goes to; ``python`` another environment's, or ours."""
+    """A child process. ``log`` is the file that all its chatter goes to; ``python`` another environment's, or ours.
 
-    def __init__(self, log: Path, *, python: str | None = None, memory_mb: float | None = None) -> None:
+    ``scratch``: the folder for its temporary files, and for torch's cache of compiled code, which torch makes in the
+    temporary folder as soon as a model is exported.
+    """
+
+    def __init__(
+        self, log: Path, *, python: str | None = None, memory_mb: float | None = None, scratch: Path | None = None
+    ) -> None:
         self._log = log
         self._memory_mb = memory_mb if memory_mb is not None else 0.9 * available_mb()
         environment = {key: value for key, value in os.environ.items() if key != "TORCH_LOGS" or value}
         environment |= {"PYTHONUNBUFFERED": "1", "TORCHSHIP_WORKER": "1"}
+        if scratch is not None:
+            environment |= {"TMPDIR": str(scratch), "TORCHINDUCTOR_CACHE_DIR": str(scratch / "inductor")}
         with log.open("ab") as stream:
             self._process = subprocess.Popen(
                 [python or sys.executable, "-m", "torchship.worker"],

@@ -1,0 +1,52 @@
+"""To an AOTInductor package: C++ generated from the exported program, compiled for a class of CPUs, not for this one."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from pathlib import Path
+
+from torchship.bundle.artifact import Artifact, HostContract, Settings, Variant
+from torchship.targets.aoti import cpu
+from torchship.targets.aoti.room import Room
+from torchship.targets.builder import Captured, Form, Route
+from torchship.targets.runner import Needs
+
+
+class AotiBuilder:
+    """Route: ``export``."""
+
+    routes = (Route("export", Form.EXPORTED),)
+    needs = Needs(("torch",), "build", compiler=True)
+
+    def convert(self, captured: Captured, route: Route, variant: Variant, folder: Path) -> Artifact:
+        """Compile and write ``model.pt2``.
+
+        It takes 10 to 20 CPU seconds. All that the compiler writes goes to a folder beside ``folder`` and is removed,
+        or is left to whoever clears that away where this process is killed.
+        """
+        import torch._inductor
+
+        from torchship.targets.aoti import package
+
+        captured.value.example_inputs = (captured.examples, {})
+        goal = cpu.this_goal()
+        with tempfile.TemporaryDirectory(prefix="aoti-", dir=folder.parent) as scratch, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            room = Room(Path(scratch), goal)
+            with room.entered():
+                made = torch._inductor.aoti_compile_and_package(
+                    captured.value, package_path=str(room.folder / "made.pt2"), inductor_configs=room.options()
+                )
+            package.write(Path(made), folder / "model.pt2")
+        release = ".".join(torch.__version__.split("+")[0].split(".")[:2])
+        return Artifact(
+            name="aoti", target="aoti", route=route.name, main="model.pt2", variant=variant,
+            inputs=tuple(spec.name for spec in captured.signature.inputs),
+            outputs=tuple(spec.name for spec in captured.signature.outputs),
+            settings=Settings(threads=1),
+            host=HostContract(goal.systems, goal.machines, goal.isa, packages={"torch": release}),
+        )  # fmt: skip
+
+
+BUILDER = AotiBuilder()
