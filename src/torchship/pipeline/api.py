@@ -21,10 +21,11 @@ from torchship.models.recorder import Recorder
 from torchship.models.source import parse
 from torchship.pipeline.accuracy import LiveScorer
 from torchship.pipeline.attempt import Maker
-from torchship.pipeline.evidence import Evidence
+from torchship.pipeline.evidence import FOLDER, Evidence
 from torchship.pipeline.options import ShipOptions
 from torchship.pipeline.plan import Plan, plan
 from torchship.pipeline.ship import finish, ship_source
+from torchship.pipeline.store import Store
 from torchship.pipeline.workshop import Tell, Workshop, silent
 from torchship.worker.protocol import Handover
 
@@ -81,24 +82,25 @@ def _ship_live(parts: dict[str, Any], options: ShipOptions, tell: Tell) -> None:
     with (
         Staging(options.output) as staging,
         Workshop(tell, options.timeout) as workshop,
+        Store(workshop.root / "work") as store,
         borrowed(description.model, description.preprocess, description.postprocess),
     ):
-        evidence = _observe(workshop, prepare(description), parts)
+        evidence = _observe(workshop, store, prepare(description), parts)
         forms = workshop.folder("forms")
         handover.write(prepare(description), _forms(plans), evidence.reference.signature, forms)
         scorer = LiveScorer(evidence, parts["evaluate"], options.timeout)
         finish(workshop, staging, Maker(workshop, Handover(str(forms)), evidence, scorer), plans, options)
 
 
-def _observe(workshop: Workshop, model: Model, parts: dict[str, Any]) -> Evidence:
+def _observe(workshop: Workshop, store: Store, model: Model, parts: dict[str, Any]) -> Evidence:
     """Run the model here; the recorder leaves it in float64, so it gets its own weights back before the capture."""
     workshop.tell("model", "running it")
-    folder = workshop.folder("reference")
+    folder = store.fresh_folder(FOLDER)
     with borrowed(parts["model"], parts["preprocess"], parts["postprocess"]):
         reference = Recorder(model, folder).record(type(parts["model"]).__name__)
     for note in reference.notes:
         workshop.tell("note", note)
-    return Evidence(reference, folder)
+    return Evidence(reference, store)
 
 
 def _forms(plans: Sequence[Plan]) -> list[Any]:

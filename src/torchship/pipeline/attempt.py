@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from torchship.bundle.artifact import Artifact, Attempt, Row, Verdict
-from torchship.errors import TorchshipError, UnavailableError
+from torchship.errors import StorageError, TorchshipError, UnavailableError, WorkerError
 from torchship.models.source import Source
 from torchship.pipeline.accuracy import Scorer
 from torchship.pipeline.evidence import Evidence
@@ -42,11 +44,37 @@ class Outcome:
     made: Made | None = None
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """An Outcome as it is stored: the artifact's folder is relative to the store's."""
+
+    row: Row
+    artifact: Artifact | None = None
+    verdict: Verdict | None = None
+    folder: str = ""
+    convert_seconds: float = 0.0
+
+    @staticmethod
+    def of(outcome: Outcome, store: Path) -> Kept:
+        """Make a record of an outcome."""
+        made = outcome.made
+        if made is None:
+            return Kept(outcome.row)
+        folder = made.folder.relative_to(store).as_posix()
+        return Kept(outcome.row, made.artifact, made.verdict, folder, made.convert_seconds)
+
+    def outcome(self, store: Path) -> Outcome:
+        """Make an outcome of a record."""
+        if self.artifact is None or self.verdict is None:
+            return Outcome(self.row)
+        return Outcome(self.row, Made(self.artifact, self.verdict, store / self.folder, self.convert_seconds))
+
+
 class Maker:
     """Makes targets from one source, each held against the same evidence."""
 
     def __init__(self, workshop: Workshop, source: Source | Handover, evidence: Evidence, scorer: Scorer) -> None:
         self.evidence = evidence
+        self._store = evidence.store
         self._workshop = workshop
         self._source = source
         self._scorer = scorer
@@ -58,22 +86,35 @@ class Maker:
             runner_of(plan.target).needs.check(f"the target {plan.target}")
         except UnavailableError as error:
             return Outcome(Row(plan.target, plan.target, "unavailable", reason=error.what, hint=error.hint))
+        record = "outcome-" + "-".join((plan.target, *(route.name for route in plan.routes)))
+        if (kept := self._store.get(record, Kept)) is not None:
+            self._workshop.tell(plan.target, "done before")
+            return kept.outcome(self._store.folder)
+        outcome, lasting = self._try_routes(plan)
+        if lasting:
+            self._store.put(record, Kept.of(outcome, self._store.folder))
+        return outcome
+
+    def _try_routes(self, plan: Plan) -> tuple[Outcome, bool]:
+        """Give the outcome, and whether it would be the same another time: a crash or a time-out might not."""
         attempts: list[Attempt] = []
+        lasting = True
         for route in plan.routes:
             try:
                 made = self._by_route(plan.target, route)
             except TorchshipError as error:
+                lasting = lasting and not isinstance(error, (WorkerError, StorageError, UnavailableError))
                 attempts.append(_attempt(route.name, error))
                 self._workshop.tell(plan.target, f"{route.name}: {error.what}")
                 continue
             row = Row(
                 made.artifact.name, plan.target, "ok", made.artifact.variant.label, route.name, attempts=tuple(attempts)
             )
-            return Outcome(row, made)
-        return Outcome(_failed(plan.target, attempts))
+            return Outcome(row, made), lasting
+        return Outcome(_failed(plan.target, attempts)), lasting
 
     def _by_route(self, target: str, route: Route) -> Made:
-        folder = self._workshop.folder("artifacts", f"{target}-{route.name}")
+        folder = self._store.fresh_folder("artifacts", f"{target}-{route.name}")
         self._workshop.tell(target, f"converting ({route.name})")
         reference = self.evidence.reference
         job = Convert(

@@ -8,20 +8,23 @@ import numpy as np
 
 from torchship.bundle.golden import Golden
 from torchship.models.reference import Reference, SampleFiles
+from torchship.pipeline.store import Store
 from torchship.targets import Array
 from torchship.verify import Sample
 
+FOLDER = "reference"  # below the store's
 _GOLDEN_COUNT = 4
 _GOLDEN_BYTES = 4_000_000
 _GIVEN = ("example", "user")
 
 
 class Evidence:
-    """A reference with the folder that its files lie in."""
+    """A reference with the store that its files lie in."""
 
-    def __init__(self, reference: Reference, folder: Path) -> None:
+    def __init__(self, reference: Reference, store: Store) -> None:
         self.reference = reference
-        self.folder = folder
+        self.store = store
+        self.folder = store.folder / FOLDER
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -6,18 +6,23 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
+
 from torchship.bundle.manifest import Timing
 from torchship.bundle.publish import Staging
 from torchship.errors import ConstraintError
 from torchship.measure.choose import Candidate, choose
+from torchship.models.reference import Reference
 from torchship.models.source import PythonObject, Source
 from torchship.pipeline.accuracy import FileScorer
 from torchship.pipeline.attempt import Made, Maker, Outcome
-from torchship.pipeline.evidence import Evidence
+from torchship.pipeline.evidence import FOLDER, Evidence
+from torchship.pipeline.key import file_sha256, work_key
 from torchship.pipeline.options import ShipOptions
 from torchship.pipeline.pack import pack
 from torchship.pipeline.plan import Plan, plan
 from torchship.pipeline.result import ShipResult, ship_result
+from torchship.pipeline.store import Store, stored
 from torchship.pipeline.timing import time_all
 from torchship.pipeline.workshop import Tell, Workshop, silent
 from torchship.worker.protocol import Observe, Observed
@@ -32,8 +37,12 @@ def ship_source(source: Source, options: ShipOptions, tell: Tell = silent) -> Sh
         StorageError: the bundle can't be written; what was there before is still there.
     """
     plans = plan(options.targets)
-    with Staging(options.output) as staging, Workshop(tell, options.timeout) as workshop:
-        evidence = observe(workshop, source, options)
+    with (
+        Staging(options.output) as staging,
+        Workshop(tell, options.timeout) as workshop,
+        stored(work_key(source, options), workshop.root) as store,
+    ):
+        evidence = observe(workshop, store, source, options)
         scorer = FileScorer(source, evidence, options.evaluate, options.timeout)
         return finish(workshop, staging, Maker(workshop, source, evidence, scorer), plans, options)
 
@@ -51,11 +60,25 @@ def finish(
     made = [outcome.made for outcome in outcomes if outcome.made is not None]
     if not made:
         raise ConstraintError("no target could be made", where=_told(outcomes), hint="see what each row says")
-    timings = time_all(workshop, made, evidence)
+    timings = _timings(workshop, made, evidence)
     order, why = choose([_candidate(each, timings) for each in made], options.constraints)
     workshop.tell("bundle", "packing")
     manifest, measurements = pack(staging, evidence, outcomes, timings, order, why)
     return ship_result(str(options.output), manifest, measurements, evidence.reference.notes)
+
+
+class _Timings(msgspec.Struct, frozen=True):
+    timings: tuple[Timing, ...]
+
+
+def _timings(workshop: Workshop, made: Sequence[Made], evidence: Evidence) -> tuple[Timing, ...]:
+    """Time them side by side, unless these very ones were timed before; one more, and all are timed anew."""
+    record = "timings-" + "-".join(f"{each.artifact.name}.{each.artifact.route}" for each in made)
+    kept = evidence.store.get(record, _Timings)
+    if kept is None:
+        kept = _Timings(time_all(workshop, made, evidence))
+        evidence.store.put(record, kept)
+    return kept.timings
 
 
 def _candidate(made: Made, timings: Sequence[Timing]) -> Candidate:
@@ -63,24 +86,38 @@ def _candidate(made: Made, timings: Sequence[Timing]) -> Candidate:
     return Candidate(made.artifact.name, min(mine), made.size_bytes)
 
 
-def observe(workshop: Workshop, source: Source, options: ShipOptions) -> Evidence:
-    """Have the model opened and run as it is."""
+class Observation(msgspec.Struct, frozen=True):
+    """A reference as it is stored: ``files`` are what the user's code read, with their hashes."""
+
+    reference: Reference
+    files: dict[str, str]
+
+
+def observe(workshop: Workshop, store: Store, source: Source, options: ShipOptions) -> Evidence:
+    """Have the model opened and run as it is, unless that was done before and nothing that it read has changed."""
+    kept = store.get("observation", Observation)
+    if kept is None or any(file_sha256(Path(path)) != digest for path, digest in kept.files.items()):
+        store.clear()
+        observed = _observe(workshop, str(store.fresh_folder(FOLDER)), source, options)
+        kept = Observation(observed.reference, {path: file_sha256(Path(path)) for path in observed.files})
+        store.put("observation", kept)
+    for note in kept.reference.notes:
+        workshop.tell("note", note)
+    return Evidence(kept.reference, store)
+
+
+def _observe(workshop: Workshop, folder: str, source: Source, options: ShipOptions) -> Observed:
     workshop.tell("model", "opening and running it")
-    folder = workshop.folder("reference")
-    name = Path(source.text.partition(":")[0]).name
     given = options.evaluate
     job = Observe(
         source,
-        name,
-        str(folder),
+        Path(source.text.partition(":")[0]).name,
+        folder,
         evaluate=given if isinstance(given, PythonObject) else None,
         evaluate_file=str(given.resolve()) if isinstance(given, Path) else None,
     )
     with workshop.worker("observe") as worker:
-        observed = worker.ask(job, Observed, workshop.timeout)
-    for note in observed.reference.notes:
-        workshop.tell("note", note)
-    return Evidence(observed.reference, folder)
+        return worker.ask(job, Observed, workshop.timeout)
 
 
 def make_all(maker: Maker, plans: Sequence[Plan], jobs: int) -> list[Outcome]:

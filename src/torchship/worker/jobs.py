@@ -48,10 +48,13 @@ class Jobs:
         from torchship.models.open import open_source
         from torchship.models.openers.python import named
         from torchship.models.recorder import Recorder
+        from torchship.worker.watch import user_files, watch
 
+        watch()
         model = open_source(job.source)
         evaluate = named(job.evaluate) if job.evaluate else Path(job.evaluate_file) if job.evaluate_file else None
-        return Observed(Recorder(model, Path(job.folder)).record(job.name, evaluate))
+        reference = Recorder(model, Path(job.folder)).record(job.name, evaluate)
+        return Observed(reference, user_files())
 
     @do.register
     def _convert(self, job: Convert) -> Converted:

@@ -76,9 +76,10 @@ Job = Observe | Convert | Open | Run | Score | Time
 
 
 class Observed(msgspec.Struct, frozen=True):
-    """The answer to Observe."""
+    """The answer to Observe. ``files``: what the user's code imported and opened."""
 
     reference: Reference
+    files: tuple[str, ...] = ()
 
 
 class Converted(msgspec.Struct, frozen=True):
