@@ -6,13 +6,13 @@ import pickletools
 from pathlib import Path
 from typing import BinaryIO
 
-from torchship.errors import MalformedError, UnsafeError
+from torchship.errors import MalformedError, RefusedError, UnsafeError
 from torchship.formats import pickles, zips
 from torchship.formats.findings import Findings, Tensor
 from torchship.formats.mapped import mapped
-from torchship.formats.pickles import Pickle
+from torchship.formats.pickles import Made, Pickle
 from torchship.formats.rules import Rules, check
-from torchship.formats.tensors import named_tensors, storage_of
+from torchship.formats.tensors import as_mapping, named_tensors, storage_of
 from torchship.formats.torch_rules import WEIGHTS
 
 KIND = "torch weights"
@@ -20,6 +20,9 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # torch.serialization.MAGIC_NUMBER
 _MAX_PICKLE = 256 << 20
 _STREAM = 5  # the legacy form's pickles: magic number, protocol, system, the object, the storages' keys
 _OBJECT = 3
+_MAX_NESTS = 4
+NESTS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params", "ema", "model_ema")
+"""Keys below which checkpoints keep the model, the likeliest first."""
 _BESIDES = {"data.pkl", "version", "byteorder", ".format_version", ".storage_alignment", ".data/serialization_id"}
 
 
@@ -37,18 +40,25 @@ def look_legacy(raw: bytes) -> Findings:
     return _findings(read_legacy(raw, WEIGHTS))
 
 
-def read(path: Path, rules: Rules) -> Pickle:
-    """Read the object of a weights file in either form, held against ``rules``; raises as ``look_zip`` does."""
-    with mapped(path) as raw, path.open("rb") as file:
-        if zips.is_zip(bytes(raw[:4])):
-            return read_zip(file, zips.without_root(zips.members(file)), rules)
-        return read_legacy(bytes(raw), rules)
+def read(path: Path, rules: Rules | None) -> Pickle:
+    """Read the object of a weights file in either form, held against ``rules``; raises as ``look_zip`` does.
+
+    Without rules it is only described: nothing may be opened after that alone.
+    """
+    try:
+        with mapped(path) as raw, path.open("rb") as file:
+            if zips.is_zip(bytes(raw[:4])):
+                return read_zip(file, zips.without_root(zips.members(file)), rules)
+            return read_legacy(bytes(raw), rules)
+    except RefusedError as error:
+        raise type(error)(f"{path.name}: {error.what}", where=str(path), hint=error.hint) from error
 
 
-def read_zip(file: BinaryIO, members: dict[str, zips.Member], rules: Rules) -> Pickle:
+def read_zip(file: BinaryIO, members: dict[str, zips.Member], rules: Rules | None) -> Pickle:
     """Read the zip form's object; raises as ``look_zip`` does."""
     found = pickles.read_whole(zips.read(file, members["data.pkl"], _MAX_PICKLE), "data.pkl")
-    check(found, rules, "data.pkl")
+    if rules is not None:
+        check(found, rules, "data.pkl")
     storages = {f"data/{storage.key}": storage for storage in map(storage_of, found.stored)}
     for name, member in members.items():
         if name not in storages and name not in _BESIDES:
@@ -63,12 +73,14 @@ def read_zip(file: BinaryIO, members: dict[str, zips.Member], rules: Rules) -> P
     return found
 
 
-def read_legacy(raw: bytes, rules: Rules) -> Pickle:
+def read_legacy(raw: bytes, rules: Rules | None) -> Pickle:
     """Read the legacy form's object; raises as ``look_zip`` does."""
     found: list[Pickle] = []
     for place in range(_STREAM):
         found.append(pickles.read(raw, "the pickle", found[-1].end if found else 0))
-        check(found[-1], rules if place == _OBJECT else WEIGHTS, "the pickle")
+        held_against = rules if place == _OBJECT else WEIGHTS
+        if held_against is not None:
+            check(found[-1], held_against, "the pickle")
     magic, protocol, _, wanted, keys = found
     if magic.value != LEGACY_MAGIC or protocol.value != 1001 or not isinstance(keys.value, list):
         raise MalformedError("it begins like torch's legacy weights, and goes on otherwise")
@@ -95,6 +107,17 @@ def look_pickle(raw: bytes) -> Findings:
     found = pickles.read_whole(raw, "the pickle")
     check(found, WEIGHTS, "the pickle")
     return Findings("pickle")
+
+
+def module_class(found: Pickle) -> str | None:
+    """The class of the whole module that is pickled, at the top or below one of the usual keys; None where none is."""
+    value = found.value
+    for _ in range(_MAX_NESTS):
+        items = as_mapping(value)
+        if items is None:
+            return str(value.maker) if isinstance(value, Made) and value.bare else None
+        value = next((items[key] for key in NESTS if isinstance(items.get(key), (dict, Made))), None)
+    return None
 
 
 def _findings(found: Pickle) -> Findings:

@@ -94,6 +94,11 @@ def read_whole(raw: bytes, name: str) -> Pickle:
     return found
 
 
+def modern(module: str, name: str) -> Global:
+    """The name as Python 3 calls it: protocols 0 to 2 write Python 2's."""
+    return Global(*NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name)))
+
+
 class _Machine:
     """The stack machine that a pickle is a program for, over descriptions."""
 
@@ -227,8 +232,7 @@ class _Machine:
         self._push_global(module, name)
 
     def _push_global(self, module: str, name: str) -> None:
-        module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
-        found = Global(module, name)
+        found = modern(module, name)
         self.globals[found] = None
         self._stack.append(found)
 
@@ -273,6 +277,9 @@ class _Machine:
         self._stored_by_name(self._stack.pop())
 
     def _stored_by_name(self, key: Any) -> None:
+        if isinstance(key, tuple) and len(key) == 4 and key[0] == "module" and isinstance(key[1], Global):
+            self._stack.append(key[1])  # how torch's legacy form writes a layer's class, with its source beside it
+            return
         self.stored.append(Stored(key))
         self._stack.append(self.stored[-1])
 

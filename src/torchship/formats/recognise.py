@@ -32,12 +32,14 @@ def look(path: Path) -> Findings:
 
 
 def kind_of(path: Path) -> str:
-    """Tell the kind of a file (``torch weights``, ``onnx`` …, ``unknown``) without looking further into it.
+    """Tell the kind of a file (``torch weights``, ``onnx`` …, ``unknown``; ``folder``) without looking further into it.
 
     Raises:
         UsageError: it isn't there, or may not be read.
         MalformedError: it is a pipe or a device, not a file.
     """
+    if path.is_dir():
+        return "folder"
     with mapped(path) as raw, path.open("rb") as file:
         return _recognised(raw, file)[0]
 

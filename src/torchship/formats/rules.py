@@ -22,28 +22,36 @@ _NEVER = {
 class Rules:
     """``calls``: names that may be called, with the check of how. ``values``: names that may only be named.
 
-    ``classes``: names of classes that may be made empty and given a state. ``allowed``: what the user vouches for.
+    ``classes``: names of classes that may be made empty and given a state. ``inert``: names that whoever opens the
+    file puts an empty shell in the place of, so that nothing of theirs runs. ``allowed``: what the user vouches for.
     """
 
     calls: Mapping[str, Callable[[Made], bool]]
     values: frozenset[str] = frozenset()
     classes: re.Pattern[str] | None = None
+    inert: re.Pattern[str] | None = None
     allowed: frozenset[str] = frozenset()
 
     def knows(self, name: str) -> bool:
         """Whether a pickle may name it."""
-        return name in self.calls or name in self.values or name in self.allowed or self._is_class(name)
+        plain = name in self.calls or name in self.values or name in self.allowed
+        return plain or self.is_inert(name) or self.is_class(name)
 
     def permits(self, made: Made) -> bool:
         """Whether a pickle may call it so."""
         name = str(made.maker)
-        if name in self.allowed:
+        if name in self.allowed or self.is_inert(name):
             return True
-        if self._is_class(name):
+        if self.is_class(name):
             return made.bare and not made.args and not made.items and not made.pairs
         return name in self.calls and self.calls[name](made)
 
-    def _is_class(self, name: str) -> bool:
+    def is_inert(self, name: str) -> bool:
+        """Whether an empty shell takes its place; never where the user vouches for the real one."""
+        return self.inert is not None and name not in self.allowed and self.inert.fullmatch(name) is not None
+
+    def is_class(self, name: str) -> bool:
+        """Whether it is a class that may be made empty and given a state."""
         return self.classes is not None and self.classes.fullmatch(name) is not None
 
 

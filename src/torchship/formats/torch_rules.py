@@ -148,8 +148,14 @@ _NUMBERS: dict[str, Callable[[Made], bool]] = {
     "numpy.dtype": _numpy_type, **dict.fromkeys(_NUMPY_NUMBERS, _numpy_number),
 }  # fmt: skip
 
-WEIGHTS = Rules(calls=_CONTAINERS | _TENSORS | _NUMBERS, values=_TENSOR_VALUES)
-"""A checkpoint: tensors, plain containers, numbers."""
+_TYPES = frozenset({"typing.Any", *(f"builtins.{name}" for name in ("int", "float", "str", "bool", "dict", "list"))})
+_INERT = re.compile(
+    r"argparse\.Namespace|pathlib\.(Pure)?(Posix|Windows)?Path|datetime\.(datetime|date|time|timedelta|timezone)"
+    r"|(pytorch_)?lightning(_fabric)?\.([\w.]+\.)?AttributeDict|omegaconf\.\w+\.[A-Z]\w*"
+)
+
+WEIGHTS = Rules(calls=_CONTAINERS | _TENSORS | _NUMBERS, values=_TENSOR_VALUES | _TYPES, inert=_INERT)
+"""A checkpoint: tensors, plain containers, numbers; beside them what training kept of its own settings."""
 
 _ACTIVATIONS = (
     "celu", "elu", "gelu", "glu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log_softmax", "logsigmoid",
@@ -177,7 +183,7 @@ def module_rules(allowed: tuple[str, ...]) -> Rules:
             raise UnsafeError(
                 f"--allow {name} is not a class that a model is made of", hint="name a class as package.Class"
             )
-    return Rules(WEIGHTS.calls, WEIGHTS.values | _FUNCTIONS, _LAYERS, frozenset(allowed))
+    return Rules(WEIGHTS.calls, WEIGHTS.values | _FUNCTIONS, _LAYERS, _INERT, frozenset(allowed))
 
 
 _BUILDERS = (

@@ -63,6 +63,8 @@ def parse(
             f"no such source: {text}",
             hint="name a file (.pth, .safetensors, .pt2, .onnx …), file.py:NAME or package.module:NAME",
         )
+    if python is None and text.endswith(".py"):
+        raise UsageError(f"{text} is a Python file", hint=f"name the module or the function in it: {text}:NAME")
     if example is not None and not Path(example).is_file():
         raise UsageError(f"no such example file: {example}", hint="an .npz with an array per input name")
     architecture = None

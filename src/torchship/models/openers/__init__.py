@@ -35,7 +35,4 @@ def describe(source: Source) -> Description:
     for opener in sorted(found, key=lambda each: each.RANK):
         if opener.recognises(source):
             return opener.describe(source)
-    raise SourceError(
-        f"{source.text} is no model that torchship knows",
-        hint="weights alone (.pth, .safetensors) need --model file.py:NAME for the architecture",
-    )
+    raise SourceError(f"{source.text} is no model that torchship knows")

@@ -8,6 +8,7 @@ import inspect
 import sys
 import traceback
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from torch import nn
@@ -55,7 +56,7 @@ def build(wanted: PythonObject) -> Any:
 
 def named(wanted: PythonObject) -> Any:
     """Import the file or module and give the object called so, uncalled."""
-    space = _guarded(lambda: _imported(wanted), f"importing {wanted.file or wanted.module}")
+    space: Any = imported(wanted)
     for part in wanted.name.split("."):
         if not hasattr(space, part):
             offered = [name for name in vars(space) if not name.startswith("_")] if hasattr(space, "__dict__") else []
@@ -66,7 +67,13 @@ def named(wanted: PythonObject) -> Any:
     return space
 
 
-def _imported(wanted: PythonObject) -> Any:
+def imported(wanted: PythonObject) -> ModuleType:
+    """Import the file or module of ``wanted``. Raises SourceError where its own code does."""
+    found: ModuleType = _guarded(lambda: _imported(wanted), f"importing {wanted.file or wanted.module}")
+    return found
+
+
+def _imported(wanted: PythonObject) -> ModuleType:
     if wanted.module is not None:
         if "" not in sys.path:
             sys.path.insert(0, "")
