@@ -8,11 +8,12 @@ business.
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import Any
 
 import msgspec
 
-from torchship.errors import MalformedError, TamperedError
+from torchship.errors import MalformedError, TamperedError, TorchshipError
 
 SEAL = "digest"
 MAX_BYTES = 64 << 20
@@ -29,9 +30,19 @@ def encode(document: Any) -> bytes:
 
 
 def seal(value: Any) -> bytes:
-    """Give the sealed form of a struct or a dict."""
+    """Give the sealed form of a struct or a dict; raises TorchshipError where a number in it is infinite or NaN."""
     document: dict[str, Any] = msgspec.to_builtins(value)
+    _check_finite(document, "")
     return encode({**document, SEAL: digest(document)})
+
+
+def _check_finite(value: Any, at: str) -> None:
+    """JSON has no infinity and no NaN, and null in their place would be another fact."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise TorchshipError(f"{at} is no finite number ({value}), a manifest can't hold it", where=at)
+    if isinstance(value, (dict, list, tuple)):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            _check_finite(item, f"{at}.{key}" if at else str(key))
 
 
 def parse(raw: bytes, name: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from torchship.bundle.manifest import CHUNK, FileEntry
 from torchship.errors import TamperedError
 
-_BLOCK = 1 << 20  # what is read at once: it stays in the processor's cache while it is hashed
+_BLOCK = 1 << 18  # what is read at once: it stays in the processor's cache while it is hashed
 _PARALLEL = 2 * CHUNK  # below this the threads cost more than they bring
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 AGAIN = "get the bundle anew from where it was made, or ship the model again"
@@ -99,7 +99,8 @@ def _hash_all(folder: Path, sizes: dict[str, int]) -> dict[str, list[str]]:
 def _hash_in_threads(work: list[tuple[Path, int]]) -> Iterator[str]:
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with ThreadPoolExecutor(cores) as pool:
         yield from pool.map(_hash_chunk, work)
 
 

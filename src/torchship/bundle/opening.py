@@ -12,7 +12,7 @@ from torchship.bundle.manifest import ARTIFACTS, GOLDEN, MANIFEST, MEASUREMENTS,
 from torchship.bundle.reading import read_manifest, read_measurements
 from torchship.bundle.scratch import Scratch
 from torchship.bundle.storage import storage_error
-from torchship.errors import TamperedError, UsageError
+from torchship.errors import RefusedError, TamperedError, UsageError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +23,12 @@ class Bundle:
     manifest: Manifest
     measurements: Measurements
     scratch: Scratch | None = None
+    inode: int = 0
+
+    @property
+    def replaced(self) -> bool:
+        """Whether another bundle took its place since it was opened, so that its paths lead to other files now."""
+        return bool(self.inode) and self.inode != _inode(self.folder)
 
     def artifact_folder(self, name: str) -> Path:
         """Where the files of the artifact called ``name`` lie."""
@@ -52,7 +58,7 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
     """
     place = Path(path)
     if is_bundle(place):
-        return _open_folder(place, None)
+        return _open_settled(place)
     if archive.is_archive(place):
         return _open_archive(place)
     if not place.exists():
@@ -90,8 +96,29 @@ def _open_archive(place: Path) -> Bundle:
         raise storage_error(error, tempfile.gettempdir(), "can't unpack the bundle into") from error
 
 
-def _open_folder(folder: Path, scratch: Scratch | None) -> Bundle:
+def _open_settled(folder: Path) -> Bundle:
+    """Open a folder; again where another bundle took its place meanwhile, for half of each is neither."""
+    while True:
+        inode = _inode(folder)
+        try:
+            bundle = _open_folder(folder, None, inode)
+        except (RefusedError, FileNotFoundError):
+            if inode == _inode(folder):
+                raise
+            continue
+        if not bundle.replaced:
+            return bundle
+
+
+def _inode(folder: Path) -> int:
+    try:
+        return folder.stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def _open_folder(folder: Path, scratch: Scratch | None, inode: int = 0) -> Bundle:
     files.walk(folder)
     manifest = read_manifest(folder)
     files.check(folder, manifest.files, besides=(MANIFEST, MEASUREMENTS, SIGNATURE))
-    return Bundle(folder, manifest, read_measurements(folder), scratch)
+    return Bundle(folder, manifest, read_measurements(folder), scratch, inode)

@@ -14,7 +14,8 @@ from torchship.bundle.exchange import exchange
 from torchship.bundle.manifest import ARTIFACTS, GOLDEN, MANIFEST, MEASUREMENTS, Manifest, Measurements
 from torchship.bundle.replaceable import check_replaceable
 from torchship.bundle.scratch import OLD, Scratch
-from torchship.bundle.storage import storage_error
+from torchship.bundle.sound import check_sound
+from torchship.bundle.storage import OF_THE_DISK, storage_error
 from torchship.errors import StorageError
 from torchship.signature import Signature
 
@@ -59,7 +60,7 @@ class Staging:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._scratch.remove()
-        if isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError)):
+        if isinstance(error, OSError) and error.errno in OF_THE_DISK:
             raise storage_error(error, self.destination) from error
 
     def artifact_folder(self, name: str) -> Path:
@@ -81,9 +82,11 @@ class Staging:
         Raises:
             UsageError: something that is no bundle appeared at the destination meanwhile.
             StorageError: no space, or no permission; what was there before is still there.
+            MalformedError: the manifest contradicts itself, or names files that were not written.
         """
         try:
             complete = msgspec.structs.replace(manifest, files=files.entries_of(self.folder))
+            check_sound(complete)
             self._write(complete, measurements)
             _sync(self.folder)
             check_replaceable(self.destination)

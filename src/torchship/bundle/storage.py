@@ -16,6 +16,8 @@ _SENTENCES = {
     errno.EFBIG: ("the file is bigger than this system allows", "raise the limit (ulimit -f), or choose another place"),
     errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one"),
 }
+OF_THE_DISK = frozenset(_SENTENCES)
+"""What goes wrong with a disk or a folder, whatever was being written."""
 
 
 def storage_error(error: OSError, path: Path | str, doing: str = "can't write") -> StorageError:

@@ -53,14 +53,20 @@ def load(
     check_trust(path, trusted_keys)
     if is_bare_onnx(Path(path)):
         return load_onnx(Path(path), threads)
-    bundle = open_bundle(path)
-    try:
-        shipped = candidates(bundle, artifact, target)
-        shipped.sort(key=lambda one: any(package in one.artifact.host.packages for package in avoid))
-        return _first(bundle, shipped, threads, self_test)
-    except BaseException:
-        bundle.close()
-        raise
+    while True:
+        bundle = open_bundle(path)
+        try:
+            shipped = candidates(bundle, artifact, target)
+            shipped.sort(key=lambda one: any(package in one.artifact.host.packages for package in avoid))
+            model = _first(bundle, shipped, threads, self_test)
+        except BaseException as error:
+            bundle.close()
+            if bundle.replaced and isinstance(error, Exception):
+                continue
+            raise
+        if not bundle.replaced:
+            return model
+        model.close()  # another bundle took its place between the check of the files and their opening
 
 
 def _first(bundle: Bundle, shipped: list[Shipped], threads: int | None, test: bool) -> ShippedModel:
