@@ -152,8 +152,10 @@ class TensorReader:
             raise self._beyond() from error
         except TypeError:  # perhaps 3.0, which is whole
             numbers = np.frombuffer(parsed.as_buffer(of_type="d"), np.float64)
-            if (np.floor(numbers) != numbers).any() or (np.abs(numbers) > _EXACT).any():
+            if (np.floor(numbers) != numbers).any():
                 raise Refusal(400, f"input {self.name}: data must hold whole numbers, for {self._datatype}") from None
+            if (np.abs(numbers) > _EXACT).any():
+                raise self._beyond() from None
             return self._narrowed(numbers.astype(np.int64))
 
     def _narrowed(self, numbers: Array) -> Array:
