@@ -36,7 +36,7 @@ def example_for(model: Model, axes: tuple[Axes, ...]) -> tuple[Tensor, ...]:
         for axis, dim in dims.items():
             if tensor.shape[axis] == 1 and (dim.max is None or dim.max >= 2):
                 tensor = torch.cat([tensor, tensor], dim=axis)  # noqa: PLW2901
-        grown.append(tensor.contiguous())
+        grown.append(tensor.clone(memory_format=torch.contiguous_format))  # strides of size-1 axes too
     return tuple(grown)
 
 
