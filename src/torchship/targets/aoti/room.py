@@ -40,7 +40,8 @@ class Room:
     def entered(self) -> Iterator[None]:
         """Let torch keep its cache here, and look at no vector instructions wider than those that are asked for.
 
-        Torch proves each by compiling files, loading them, and so on: 2 s for those that are not used.
+        Torch proves each by compiling files, loading them, and so on: 2 s for those that are not used. NNPACK is off:
+        torch asks whether a convolution's batch is below 16 to decide on it, which would fix the answer for good.
         """
         from torch._inductor import cpu_vec_isa
 
@@ -49,6 +50,7 @@ class Room:
         with (
             patch.dict(os.environ, TORCHINDUCTOR_CACHE_DIR=str(self.folder / "cache")),
             patch.object(cpu_vec_isa, "supported_vec_isa_list", wanted),
+            torch.backends.nnpack.flags(enabled=False),
         ):
             cpu_vec_isa.valid_vec_isa_list.cache_clear()
             yield
