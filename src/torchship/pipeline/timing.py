@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torchship.bundle.artifact import Settings
 from torchship.bundle.manifest import Latency, Timing
 from torchship.errors import TorchshipError
 from torchship.measure.cores import cores
+from torchship.measure.memory import available_mb
 from torchship.pipeline.attempt import Made
 from torchship.pipeline.evidence import Evidence, read_arrays
 from torchship.pipeline.workshop import Workshop
@@ -20,6 +22,9 @@ from torchship.worker.protocol import Open, Opened, Time, Timed
 
 _ROUNDS = 5
 _SECONDS = 0.12  # of one artifact's turn in a round
+_LONGEST = 5.0  # seconds for one artifact's turns, after which no new round begins
+_MEMORY = 2.0  # bytes of memory for a byte of artifact
+_PROCESS_MB = 300.0
 
 
 class _Entrant:
@@ -45,15 +50,28 @@ class _Entrant:
 
 
 def time_all(workshop: Workshop, made: Sequence[Made], evidence: Evidence) -> tuple[Timing, ...]:
-    """Time each artifact with one thread and with all that the host gives, on one row where there is a batch."""
+    """Time each artifact with one thread and with all that the host gives, on one row where there is a batch.
+
+    Where they don't all fit into half of the memory, each has the host to itself in turn.
+    """
     inputs, batch = _inputs(workshop, evidence)
-    entrants = [
-        entrant
-        for each in made
-        for threads in sorted({1, cores()})
-        if (entrant := _enter(workshop, each, threads, evidence)) is not None
-    ]
-    for _ in range(_ROUNDS):
+    wanted = [(each, threads) for each in made for threads in sorted({1, cores()})]
+    needed = sum(_MEMORY * each.size_bytes / 1e6 + _PROCESS_MB for each, _ in wanted)
+    if needed < available_mb() / 2:
+        return _race(workshop, wanted, evidence, inputs, batch)
+    return tuple(timing for one in wanted for timing in _race(workshop, [one], evidence, inputs, batch))
+
+
+def _race(
+    workshop: Workshop, wanted: Sequence[tuple[Made, int]], evidence: Evidence, inputs: Path, batch: int
+) -> tuple[Timing, ...]:
+    """Open all, and give each its turn in every round; rounds end early where calls are slow."""
+    opened = [_enter(workshop, each, threads, evidence) for each, threads in wanted]
+    entrants = [entrant for entrant in opened if entrant is not None]
+    end = time.monotonic() + _LONGEST * len(entrants)
+    for number in range(_ROUNDS):
+        if number and time.monotonic() > end:
+            break
         for entrant in entrants:
             timed = entrant.worker.ask(Time(str(inputs), _SECONDS), Timed, workshop.timeout)
             entrant.milliseconds += timed.milliseconds

@@ -65,10 +65,14 @@ class Score(msgspec.Struct, frozen=True, tag=True):
 
 
 class Time(msgspec.Struct, frozen=True, tag=True):
-    """Call again and again for ``seconds``; answer with milliseconds a call."""
+    """Call again and again for ``seconds``, once at least; answer with milliseconds a call.
+
+    ``warm_up``: seconds of calls before, that don't count; a model so slow that one call takes longer gets none.
+    """
 
     inputs: str
     seconds: float
+    warm_up: float = 0.02
     most: int = 100_000
 
 
