@@ -53,6 +53,7 @@ def pack(
     labels: Sequence[str] = (),
 ) -> Path:
     """Make a bundle of an ONNX graph whose names are the signature's."""
+
     def values(specs: Sequence[TensorSpec]) -> list[onnx.ValueInfoProto]:
         return [helper.make_tensor_value_info(s.name, ONNX_TYPES[s.dtype], list(s.shape)) for s in specs]
 
@@ -158,9 +159,7 @@ def fixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [],
     )
     nodes = [helper.make_node("Reshape", ["x", "shape"], ["y"]), helper.make_node("Log", ["x"], ["log"])]
-    return pack(
-        tmp_path_factory.mktemp("bundles") / "fixed", signature, nodes, {"shape": np.array([2, 2], np.int64)}
-    )
+    return pack(tmp_path_factory.mktemp("bundles") / "fixed", signature, nodes, {"shape": np.array([2, 2], np.int64)})
 
 
 @dataclass

@@ -61,7 +61,7 @@ class Model:
         self.shapes.append(array.shape)
         if self.dead or 13 in array:
             raise ValueError("thirteen\nand a second line")
-        return [array * 2][: 1] if 14 not in array or len(array) == 1 else [array[:-1]]
+        return [array * 2][:1] if 14 not in array or len(array) == 1 else [array[:-1]]
 
 
 class Bench:

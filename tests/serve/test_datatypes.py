@@ -79,7 +79,12 @@ def test_metadata_names_them(server):
 
 @pytest.mark.parametrize(
     ("data", "sentence"),
-    [([2, 0, 0], "0 or 1"), ([0.5, 0, 0], "true and false"), (["true", 0, 0], "true and false"), ([None, 1, 0], "true")],
+    [
+        ([2, 0, 0], "0 or 1"),
+        ([0.5, 0, 0], "true and false"),
+        (["true", 0, 0], "true and false"),
+        ([None, 1, 0], "true"),
+    ],
 )
 def test_what_is_no_truth_value(data, sentence):
     refused_of("bool", sentence, shape=[1, 3], data=data)

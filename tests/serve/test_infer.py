@@ -57,9 +57,7 @@ def test_bytes_in_and_out(digits_server, digits_model, images):
     assert output == {
         "name": "scores", "datatype": "FP32", "shape": [3, 10], "parameters": {"binary_data_size": 120},
     }  # fmt: skip
-    np.testing.assert_array_equal(
-        np.frombuffer(answer.content[head:], "<f4").reshape(3, 10), digits_model(images)
-    )
+    np.testing.assert_array_equal(np.frombuffer(answer.content[head:], "<f4").reshape(3, 10), digits_model(images))
 
 
 def test_bytes_in_json_out_and_the_other_way(digits_server, digits_model, images, request_of):
@@ -106,7 +104,8 @@ def test_several_inputs_in_any_order_and_chosen_outputs(start, sums):
     rng = np.random.default_rng(0)
     a, b = rng.random((2, 5), np.float32), rng.random((2, 5), np.float32)
     tensors = [
-        {"name": name, "shape": [2, 5], "datatype": "FP32", "data": array.tolist()} for name, array in (("b", b), ("a", a))
+        {"name": name, "shape": [2, 5], "datatype": "FP32", "data": array.tolist()}
+        for name, array in (("b", b), ("a", a))
     ]
     mixed = [tensors[0], {"name": "a", "shape": [2, 5], "datatype": "FP32", "parameters": {"binary_data_size": 40}}]
     with start(sums) as server:
@@ -124,7 +123,9 @@ def test_what_json_has_no_form_for_is_null(start, fixed):
     x = np.array([-1.0, 0.0, 1.0, 2.0], np.float32)
     tensor = {"name": "x", "shape": [4], "datatype": "FP32", "data": x.tolist()}
     with start(fixed) as server:
-        plain = {output["name"]: output for output in httpx.post(server.path(), json={"inputs": [tensor]}).json()["outputs"]}
+        plain = {
+            output["name"]: output for output in httpx.post(server.path(), json={"inputs": [tensor]}).json()["outputs"]
+        }
         assert plain["y"]["shape"] == [2, 2]
         assert plain["log"]["data"] == [None, None, 0.0, float(np.log(np.float32(2)))]
         exact = httpx.post(

@@ -138,7 +138,9 @@ def test_nan_is_refused_wherever_it_hides(start, sums):
     ]
     text = json.dumps({"inputs": inputs}).encode()
     with start(sums) as server:
-        answer = httpx.post(server.path(), content=text + good.tobytes() + bad.tobytes(), headers={HEAD: str(len(text))})
+        answer = httpx.post(
+            server.path(), content=text + good.tobytes() + bad.tobytes(), headers={HEAD: str(len(text))}
+        )
         assert answer.status_code == 400
         assert "input b holds NaN, first at [0, 1]" in answer.json()["error"]
         huge = {"inputs": [{"name": n, "shape": [1, 1], "datatype": "FP32", "data": [1e39]} for n in "ab"]}
