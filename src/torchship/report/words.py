@@ -21,7 +21,7 @@ def size(count: int) -> str:
     """Bytes in the decimal unit that fits: ``219 kB``, ``1.82 MB``."""
     value, unit = float(count), "B"
     for larger in ("kB", "MB", "GB", "TB"):
-        if value < 1000:
+        if round(value) < 1000:
             break
         value, unit = value / 1000, larger
     return f"{value:.0f} {unit}" if value >= 100 or unit == "B" else f"{value:.3g} {unit}"
