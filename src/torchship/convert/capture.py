@@ -37,7 +37,7 @@ def capture(model: Model, form: Form, signature: Signature) -> Captured:
         raise
     except Exception as error:
         raise diagnose(error, f"capturing as {form.value}") from error
-    return Captured(form, value, examples, signature)
+    return Captured(form, value, examples, signature, module=model.flat)
 
 
 def axes_of(signature: Signature) -> tuple[Axes, ...]:

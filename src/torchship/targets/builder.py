@@ -33,7 +33,10 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Captured(msgspec.Struct, frozen=True):
-    """A form with what a converter must know. ``examples``: the flat tensors that it was captured with."""
+    """A form with what a converter must know. ``examples``: the flat tensors that it was captured with.
+
+    ``module``: the flat module itself, where it lives in this process; None for a form that came by file.
+    """
 
     form: Form
     value: Any
@@ -41,6 +44,7 @@ class Captured(msgspec.Struct, frozen=True):
     signature: Signature
     dynamic_shapes: Any = None
     chatter: Callable[[str], None] = print
+    module: Any = None
 
 
 class Builder(Protocol):

@@ -33,13 +33,13 @@ class Needs(msgspec.Struct, frozen=True):
     @property
     def missing(self) -> tuple[str, ...]:
         """What isn't installed here; nothing is imported or called to find out."""
-        modules = tuple(name for name in self.modules if importlib.util.find_spec(name) is None)
+        modules = tuple(name for name in self.modules if not _there(name))
         return modules if not self.compiler or shutil.which(cxx()) else (*modules, f"a C++ compiler ({cxx()})")
 
     @property
     def hint(self) -> str:
         """The line that brings it: pip's, or the system's own for a compiler."""
-        if self.compiler and not any(importlib.util.find_spec(name) is None for name in self.modules):
+        if self.compiler and not any(not _there(name) for name in self.modules):
             return "install g++ (apt install g++, dnf install gcc-c++, xcode-select --install), or name one in CXX"
         return f"pip install 'torchship[{self.extra}]'" if self.extra else "pip install torchship"
 
@@ -52,6 +52,14 @@ class Needs(msgspec.Struct, frozen=True):
 def cxx() -> str:
     """The C++ compiler's name, as torch takes it."""
     return os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
+
+
+def _there(module: str) -> bool:
+    """Whether a module is installed; one whose import an environment forbids counts as missing."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 class Session(Protocol):

@@ -1,41 +1,69 @@
-"""To ONNX by torch's exporter, from an ExportedProgram."""
+"""To ONNX: by torch's exporter from an exported program, or from TorchScript, which keeps branches and loops."""
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from torchship.bundle.artifact import Artifact, Variant
+from torchship.bundle.artifact import Artifact, Settings, Variant
 from torchship.targets.builder import Captured, Form, Route
 from torchship.targets.runner import Needs
 
-_INLINE_LIMIT = 1_800_000_000  # bytes; protobuf's own limit is 2 GiB, external data lies beside the graph above it
+if TYPE_CHECKING:
+    import onnx_ir
+
+_INLINE_LIMIT = 800_000_000  # bytes; protobuf's own limit is 2 GiB, but writing and reading holds three copies of it
 
 
 class OnnxBuilder:
-    """Routes: ``export`` (torch.export, then torch.onnx's FX exporter)."""
+    """Routes: ``export``; ``script``, which keeps ``if``, loops and the length of an LSTM open; ``trace``."""
 
-    routes = (Route("export", Form.EXPORTED),)
+    routes = (Route("export", Form.EXPORTED), Route("script", Form.SCRIPTED), Route("trace", Form.TRACED))
     needs = Needs(("torch", "onnx", "onnxscript"), "build")
 
     def convert(self, captured: Captured, route: Route, variant: Variant, folder: Path) -> Artifact:
-        """Write ``model.onnx``."""
-        import torch
+        """Write ``model.onnx``, and ``model.onnx.data`` where the weights are big.
 
-        inputs = [spec.name for spec in captured.signature.inputs]
-        outputs = [spec.name for spec in captured.signature.outputs]
-        with warnings.catch_warnings():
+        Raises:
+            ConversionError: a dim that is to be dynamic came out fixed, or an output is lost.
+        """
+        import onnx
+
+        from torchship.targets.onnx.finish import finished
+
+        with (
+            tempfile.TemporaryDirectory(prefix="onnx-", dir=folder.parent) as scratch,
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")
-            program = torch.onnx.export(
-                captured.value, captured.examples, dynamo=True, input_names=inputs, output_names=outputs, verbose=False
-            )
-        assert program is not None
-        size = sum(value.numel() * value.element_size() for value in captured.value.state_dict.values())
-        program.save(str(folder / "model.onnx"), external_data=size > _INLINE_LIMIT)
+            model = finished(_exported(captured, Path(scratch)), captured.signature)
+            path = folder / "model.onnx"
+            _save(model, path)
+            onnx.checker.check_model(str(path))
+        kept = {value.name for value in model.graph.inputs}
         return Artifact(
             name="onnx", target="onnx", route=route.name, main="model.onnx", variant=variant,
-            inputs=tuple(inputs), outputs=tuple(outputs),
+            inputs=tuple(spec.name if spec.name in kept else "" for spec in captured.signature.inputs),
+            outputs=tuple(spec.name for spec in captured.signature.outputs),
+            settings=Settings(threads=1),
         )  # fmt: skip
+
+
+def _exported(captured: Captured, scratch: Path) -> onnx_ir.Model:
+    from torchship.targets.onnx import exporters
+
+    if captured.form is Form.EXPORTED:
+        return exporters.from_program(captured)
+    return exporters.from_torchscript(captured, scratch)
+
+
+def _save(model: onnx_ir.Model, path: Path) -> None:
+    import onnx_ir
+
+    size = sum(value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value)
+    onnx_ir.save(model, path, external_data=f"{path.name}.data" if size > _INLINE_LIMIT else None)
 
 
 BUILDER = OnnxBuilder()
