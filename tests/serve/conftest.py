@@ -23,7 +23,8 @@ from torchship.bundle.golden import Golden
 from torchship.bundle.manifest import SCHEMA, Manifest, Measurements, Origin, Shipped
 from torchship.bundle.publish import Staging
 from torchship.runtime import ShippedModel, load
-from torchship.signature import Dim, Leaf, Parameter, Sequence as SequenceTree, Signature, TensorSpec
+from torchship.signature import Dim, Leaf, Parameter, Signature, TensorSpec
+from torchship.signature import Sequence as SequenceTree
 
 ONNX_TYPES = {
     "bool": TensorProto.BOOL, "uint8": TensorProto.UINT8, "uint16": TensorProto.UINT16, "uint32": TensorProto.UINT32,
