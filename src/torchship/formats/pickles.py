@@ -331,6 +331,20 @@ def below(value: Any) -> Iterator[Any]:
         yield value.key
 
 
+def keys_in(value: Any) -> Iterator[str]:
+    """Give the texts that are keys anywhere in ``value``; what is there twice is read once."""
+    seen: set[int] = set()
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen or isinstance(one, _PLAIN):
+            continue
+        seen.add(id(one))
+        keys = one.keys() if isinstance(one, dict) else [key for key, _ in one.pairs] if isinstance(one, Made) else ()
+        yield from (key for key in keys if isinstance(key, str))
+        waiting += below(one)
+
+
 def check_depth(value: Any, name: str) -> None:
     """Raise UnsafeError where values lie in values more than ``MAX_DEPTH`` deep; a cycle is no depth."""
     depth: dict[int, int] = {}

@@ -190,12 +190,16 @@ _BUILDERS = (
     "build_intlist", "build_doublelist", "build_boollist", "build_complexlist", "build_tensorlist",
     "build_tensor_from_id", "restore_type_tag",
 )  # fmt: skip
-_PACKED = ("LinearPackedParamsBase", "Conv2dPackedParamsBase", "Conv3dPackedParamsBase", "EmbeddingPackedParamsBase")
+_PACKED = (
+    "quantized.LinearPackedParamsBase", "quantized.Conv2dPackedParamsBase", "quantized.Conv3dPackedParamsBase",
+    "quantized.EmbeddingPackedParamsBase", "rnn.CellParamsBase", "sparse.LinearPackedParamsBase",
+    "xnnpack.LinearOpContext", "xnnpack.Conv2dOpContext", "xnnpack.TransposeConv2dOpContext",
+)  # fmt: skip
 SCRIPT = Rules(
     calls={
         **WEIGHTS.calls,
         **{f"torch.jit._pickle.{name}": _untouched for name in _BUILDERS},
-        **{f"__torch__.torch.classes.quantized.{name}": _empty for name in _PACKED},
+        **{f"__torch__.torch.classes.{name}": _empty for name in _PACKED},
     },
     values=WEIGHTS.values,
     classes=re.compile(r"__torch__\.(?!torch\.classes\.)[\w.]+"),

@@ -6,15 +6,18 @@ import re
 from typing import BinaryIO
 
 from torchship.errors import MalformedError
-from torchship.formats import pickles, rules, zips
+from torchship.formats import pickles, rules, script_code, zips
 from torchship.formats.findings import Findings, Tensor
+from torchship.formats.tensors import storage_of
 from torchship.formats.torch_rules import SCRIPT
 
 KIND = "torchscript"
 _MAX_TEXT = 256 << 20
-_NAMESPACES = {"aten", "prim", "prims", "quantized", "prepacked", "mkldnn", "mkldnn_prepacked", "onednn", "sparse"}
-_FILES = re.compile(r"\b(from_file|_from_file|_save|save|_load_for_lite_interpreter|load_library)\b\s*\(")
-_OPERATOR = re.compile(r"\bops\.(\w+)\.")
+_CODE = re.compile(r"code/.+\.py")
+_PICKLES = re.compile(
+    r"(data|constants|traced_inputs|attributes|bytecode|mobile_debug_handles)\.pkl|code/.+\.debug_pkl"
+)
+_PLAIN = re.compile(r"(data|constants|traced_inputs)/\d+|version|byteorder|\.data/\w+|extra/.+|model\.json")
 _FORWARD = re.compile(r"def forward\(\s*\w+\s*:\s*[\w.]+\s*,?(?P<parameters>[^)]*)\)\s*->\s*(?P<result>[^:]+):")
 _PARAMETER = re.compile(r"(\w+)\s*:\s*Tensor")
 
@@ -25,19 +28,31 @@ def look(file: BinaryIO, members: dict[str, zips.Member]) -> Findings:
     Raises:
         UnsafeError, MalformedError: a pickle would run code, or is damaged.
     """
-    for name, member in members.items():
-        if name.endswith((".pkl", ".debug_pkl")):
-            rules.check(pickles.read_whole(zips.read(file, member, _MAX_TEXT), name), SCRIPT, name)
     reasons: list[str] = []
-    code = {name: _text(file, member) for name, member in members.items() if name.endswith(".py")}
-    for name, text in code.items():
-        reasons += [f"{name} calls {match[1]}, which reads or writes files" for match in _FILES.finditer(text)]
-        foreign = {match[1] for match in _OPERATOR.finditer(text)} - _NAMESPACES
-        reasons += [
-            f"{name} calls operators of {one!r}, which only a foreign library brings" for one in sorted(foreign)
-        ]
+    code: dict[str, str] = {}
+    for name, member in members.items():
+        if _PICKLES.fullmatch(name):
+            _check_pickle(zips.read(file, member, _MAX_TEXT), name, members)
+        elif _CODE.fullmatch(name):
+            code[name] = _text(file, member)
+            reasons += [f"{name} {why}" for why in script_code.reasons(code[name])]
+        elif not _PLAIN.fullmatch(name):
+            reasons.append(f"holds {name!r}, which no archive of TorchScript has")
     inputs, outputs = _call(_main_class(file, members), code)
     return Findings(KIND, tuple(dict.fromkeys(reasons)), inputs, outputs)
+
+
+def _check_pickle(raw: bytes, name: str, members: dict[str, zips.Member]) -> None:
+    """Raises UnsafeError where it would run code, MalformedError where a tensor's numbers aren't there."""
+    found = pickles.read_whole(raw, name)
+    rules.check(found, SCRIPT, name)
+    folder = name.removesuffix(".pkl")
+    if folder not in ("data", "constants"):
+        return  # nobody reads the numbers of the rest
+    for storage in map(storage_of, found.stored):
+        member = members.get(f"{folder}/{storage.key}")
+        if member is None or member.size < storage.size:
+            raise MalformedError(f"the numbers of the storage {storage.key!r} are missing or cut short", where=name)
 
 
 def _text(file: BinaryIO, member: zips.Member) -> str:
