@@ -14,7 +14,7 @@ from torchship.errors import MalformedError, UsageError
 
 @contextmanager
 def mapped(path: Path) -> Iterator[memoryview]:
-    """Give the file's bytes; they must not be used afterwards.
+    """Give the file's bytes.
 
     Raises:
         UsageError: there is no such file, or it may not be read.
@@ -33,7 +33,6 @@ def mapped(path: Path) -> Iterator[memoryview]:
         if status.st_size == 0:
             yield memoryview(b"")
             return
-        with mmap.mmap(handle, 0, access=mmap.ACCESS_READ) as raw, memoryview(raw) as view:
-            yield view
+        yield memoryview(mmap.mmap(handle, 0, access=mmap.ACCESS_READ))  # ends with the last view of it
     finally:
         os.close(handle)

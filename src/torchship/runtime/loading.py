@@ -52,6 +52,8 @@ def load(
     """
     check_trust(path, trusted_keys)
     if is_bare_onnx(Path(path)):
+        if artifact not in (None, "onnx") or target not in (None, "onnx"):
+            raise UsageError(f"{path} is a bare ONNX file, it has no artifact for {artifact or target}")
         return load_onnx(Path(path), threads)
     while True:
         bundle = open_bundle(path)

@@ -10,12 +10,14 @@ from torchship.errors import InputError
 from torchship.signature import TensorSpec, numpy_dtype
 from torchship.targets import Array
 
+_EXACT = 2.0**53  # up to here a float64 tells whole numbers apart; numpy makes floats of lists with bigger ones in them
+
 
 def array_for(spec: TensorSpec, value: Any) -> Array:
     """Give ``value`` as an array. An array keeps its type; lists and numbers take that of ``spec``.
 
-    Python's floats are rounded to the spec's precision, as a literal is. Nothing else may be lost: no fraction in a
-    whole number, no value beyond the type's range, no number for a truth value.
+    Python's floats, and whole numbers among them, are rounded to the spec's precision, as literals are. Nothing else
+    may be lost: no fraction in a whole number, no value beyond the type's range, no number for a truth value.
 
     Raises:
         InputError: names the input and what doesn't fit.
@@ -41,15 +43,28 @@ def _converted(spec: TensorSpec, array: Array, wanted: np.dtype[np.generic]) -> 
         raise InputError(f"input {spec.name} takes {spec.dtype}, the lists hold {_kind(array)}", where=spec.name)
     with np.errstate(over="ignore", invalid="ignore"):
         converted = array.astype(wanted)
-        lossy = (
-            converted != array
-            if wanted.kind in "iu" or array.dtype.kind in "iu"
-            else np.isinf(converted) & ~np.isinf(array)
-        )
+        lossy = _lossy(array, converted)
     if lossy.any():
         first = array[lossy].ravel()[0]
         raise InputError(f"input {spec.name} takes {spec.dtype}, which can't hold {first!s}", where=spec.name)
     return converted
+
+
+def _lossy(array: Array, converted: Array) -> Array:
+    """Where a number became another one. Python's floats may be rounded, as literals are, but not overflow."""
+    lossy: Array
+    if array.dtype.kind == "f" and converted.dtype.kind in "fc":
+        lossy = np.isinf(converted) & ~np.isinf(array)
+    elif converted.dtype.kind in "iu" and array.dtype.kind == "f":
+        bounds = np.iinfo(converted.dtype)
+        inside = (array >= float(bounds.min)) & (array <= float(bounds.max)) & (np.abs(array) <= _EXACT)
+        lossy = ~inside | (np.trunc(array) != array)
+    elif array.dtype.kind in "iu":  # back again: a float64 in between would hide what was lost
+        beyond = converted.real >= 2.0 ** (8 * array.dtype.itemsize - (array.dtype.kind == "i"))
+        lossy = (converted.astype(array.dtype) != array) | ((converted.real < 0) != (array < 0)) | beyond
+    else:
+        lossy = converted != array
+    return lossy
 
 
 def _kind(array: Array) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from torchship.errors import RefusedError, TorchshipError
+from torchship.errors import RefusedError, TorchshipError, UsageError
 from torchship.runtime.inputs import named_inputs
 from torchship.runtime.model import ShippedModel
 from torchship.signature.check import check_numbers
@@ -46,7 +46,11 @@ class _Ready:
 
 def answer_one(model: ShippedModel, given: Given) -> dict[str, Array]:
     """Answer one input; raises what is wrong with it. NaN is refused."""
-    return model.named(model.infer(_ready(model, given).arrays))
+    try:
+        ready = _ready(model, given)
+    except OSError as error:
+        raise _told(given.name, error) from error
+    return model.named(model.infer(ready.arrays))
 
 
 def answer_all(model: ShippedModel, given: Iterable[Given]) -> Iterator[Answered]:
@@ -117,5 +121,5 @@ def _told(name: str, error: Exception) -> TorchshipError:
     if isinstance(error, TorchshipError):
         return error
     if isinstance(error, OSError):
-        return RefusedError(f"{name} can't be read: {error.strerror or error}", where=name)
+        return UsageError(f"{name} can't be read: {error.strerror or error}", hint="check the path and its permissions")
     return TorchshipError(f"the runtime failed on {name}: {type(error).__name__}: {error}", where=name)

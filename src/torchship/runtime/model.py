@@ -10,6 +10,7 @@ from torchship.bundle.artifact import Artifact
 from torchship.bundle.golden import Golden
 from torchship.bundle.manifest import Manifest, Shipped
 from torchship.bundle.opening import Bundle
+from torchship.errors import UsageError
 from torchship.runtime.binding import Binding
 from torchship.signature import Signature
 from torchship.signature.check import check_names
@@ -70,6 +71,7 @@ class ShippedModel:
     def close(self) -> None:
         """Give back the runtime's memory and scratch files; the model can't be called any more."""
         self._session.close()
+        self._session = _Closed()
         self._bundle.close()
 
     def __enter__(self) -> ShippedModel:
@@ -81,3 +83,13 @@ class ShippedModel:
     def __repr__(self) -> str:
         inputs = ", ".join(f"{s.name}: {s.dtype}{list(s.shape)}" for s in self.signature.inputs)
         return f"<ShippedModel {self.manifest.name} ({self.artifact.name}) {inputs}>"
+
+
+class _Closed:
+    """In the place of a session that was given back."""
+
+    def run(self, _: Sequence[Array]) -> list[Array]:
+        raise UsageError("the model was closed", hint="load it again, or ask it before it is closed")
+
+    def close(self) -> None:
+        """Closing twice is no mistake."""
