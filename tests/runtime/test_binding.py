@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import namedtuple
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -126,10 +127,11 @@ def test_the_quick_check_agrees_with_the_slow_one(shape: list[int], dtype: str) 
     """Arrays that aren't contiguous take the slow way; contiguous ones, of the same type and shape, the quick one."""
     array = np.zeros(shape, dtype)
     binding = Binding(_LONE)
-    outcomes = []
-    for check in (binding.check, binding._check_slowly):
-        try:
-            outcomes.append(check([array])[0].shape)
-        except InputError as error:
-            outcomes.append(str(error))
-    assert outcomes[0] == outcomes[1]
+    assert _outcome(binding.check, array) == _outcome(binding._check_slowly, array)
+
+
+def _outcome(check: Callable[[list[Any]], list[Any]], array: np.ndarray[Any, Any]) -> object:
+    try:
+        return check([array])[0].shape
+    except InputError as error:
+        return str(error)

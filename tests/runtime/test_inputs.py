@@ -152,15 +152,13 @@ def test_a_bomb_is_refused_by_its_size_before_it_is_decoded() -> None:
 
     header = struct.pack(">IIBBBBB", 1_000_000, 1_000_000, 8, 0, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
-    with pytest.raises(RefusedError, match="1000000x1000000 pixels|no readable PNG"):
+    with pytest.raises(RefusedError, match=r"1000000x1000000 pixels|no readable PNG"):
         named_inputs(bomb, SIGNATURE, "bomb.png")
 
 
 def test_a_picture_for_a_model_that_takes_none_is_told() -> None:
-    with pytest.raises(
-        InputError, match=r"needs an input of uint8 \[batch, 1 or 3, height, width\]; the model takes x: float32 \[2\]"
-    ):
-        signature = Signature((TensorSpec("x", "float32", (2,)),), (), (), (), Constant(None))
+    signature = Signature((TensorSpec("x", "float32", (2,)),), (), (), (), Constant(None))
+    with pytest.raises(InputError, match=r"\[batch, 1 or 3, height, width\]; the model takes x: float32 \[2\]"):
         named_inputs(_picture(Image.new("L", (6, 4))), signature, "x.png")
 
 
