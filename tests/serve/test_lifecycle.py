@@ -208,7 +208,7 @@ def test_connections_are_spread_over_the_workers(start, digits):
         until(lambda: server.metrics()["torchship_connections"] >= 16)
         inodes = {Path(f"/proc/{pid}/fd"): 0 for pid in server.workers()}
         for folder in inodes:
-            inodes[folder] = sum(os.readlink(entry).startswith("socket:") for entry in folder.iterdir())
+            inodes[folder] = sum(str(entry.readlink()).startswith("socket:") for entry in folder.iterdir())
         for client in kept:
             client.close()
         few, many = sorted(inodes.values())
