@@ -40,8 +40,7 @@ class Room:
     def entered(self) -> Iterator[None]:
         """Let torch keep its cache here, and look at no vector instructions wider than those that are asked for.
 
-        Torch proves each by compiling files, loading them, and so on: 2 s for those that are not used. NNPACK is off:
-        torch asks whether a convolution's batch is below 16 to decide on it, which would fix the answer for good.
+        Torch proves each by compiling files, loading them, and so on: 2 s for those that are not used.
         """
         from torch._inductor import cpu_vec_isa
 
@@ -50,7 +49,7 @@ class Room:
         with (
             patch.dict(os.environ, TORCHINDUCTOR_CACHE_DIR=str(self.folder / "cache")),
             patch.object(cpu_vec_isa, "supported_vec_isa_list", wanted),
-            torch.backends.nnpack.flags(enabled=False),
+            patch.object(torch._C, "_select_conv_backend", _backend_of_any_batch),
         ):
             cpu_vec_isa.valid_vec_isa_list.cache_clear()
             yield
@@ -98,3 +97,15 @@ def _known(options: dict[str, Any]) -> dict[str, Any]:
 
     known = config.get_config_copy()
     return {name: value for name, value in options.items() if name in known}
+
+
+_select_conv_backend = torch._C._select_conv_backend
+
+
+def _backend_of_any_batch(image: Any, *args: Any, **kwargs: Any) -> Any:
+    """Choose a convolution's backend for the sizes that were seen, without asking about others.
+
+    Torch asks whether the batch is below 16, and takes the answer for a bound of the batch for good.
+    """
+    sizes = [size if isinstance(size, int) else size.node.hint for size in image.shape]
+    return _select_conv_backend(image.new_empty(sizes), *args, **kwargs)
