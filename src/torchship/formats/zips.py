@@ -23,6 +23,7 @@ _LOCATOR64 = struct.Struct("<4sLQL")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _STORED, _DEFLATED = 0, 8
+_VERSION = 63  # of the format, times ten: the newest that its description knows
 _DESCRIPTOR = 0x0008  # sizes and CRC follow the data
 _UTF8 = 0x0800
 _ALLOWED_FLAGS = _DESCRIPTOR | _UTF8 | 0x0006  # bits 1 and 2: how hard deflate tried
@@ -139,7 +140,7 @@ def _entries(directory: bytes, count: int) -> Iterator[_Entry]:
     at = 0
     for _ in range(count):
         fields = _CENTRAL.unpack_from(directory, at)
-        signature, _, _, flags, method, _, _, crc, packed, size = fields[:10]
+        signature, _, version, flags, method, _, _, crc, packed, size = fields[:10]
         name_length, extra_length, comment_length, disk, _, attributes, offset = fields[10:]
         at += _CENTRAL.size
         raw_name = directory[at : at + name_length]
@@ -147,6 +148,8 @@ def _entries(directory: bytes, count: int) -> Iterator[_Entry]:
         at += name_length + extra_length + comment_length
         if signature != b"PK\x01\x02" or at > len(directory) or disk not in (0, 0xFFFF):
             raise MalformedError("the zip archive's central directory is damaged")
+        if version > _VERSION:
+            raise UnsafeError(f"the zip archive needs version {version / 10} of the format, {_VERSION / 10} is read")
         size, packed, offset = _large(extra, (size, packed, offset))
         yield _Entry(raw_name, _name(raw_name, flags), flags, method, crc, packed, size, offset, attributes)
     if at != len(directory):
