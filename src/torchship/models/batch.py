@@ -19,7 +19,7 @@ def propose(model: Model) -> tuple[tuple[Axes, ...], str]:
     Axis 0 of every input is the batch where the model answers at other sizes, its outputs follow, and a row's answer
     doesn't depend on the other rows.
     """
-    if any(model.axes):
+    if any(model.axes) or model.description.sized:
         return model.axes, ""
     static: tuple[Axes, ...] = tuple({} for _ in model.examples)
     firsts = {tensor.shape[0] if tensor.dim() else 0 for tensor in model.examples}

@@ -19,6 +19,7 @@ Axes = Mapping[int, Dim]
 class Description:
     """What a source says of itself, in the form of the contract's source dict; all but ``model`` may be missing.
 
+    ``sized``: it says itself which sizes are open (``dynamic_shapes``), and none else is to be looked for.
     ``native``: the forms that it is in already, and needs no capture for; they take the flat tensors of the call.
     ``closed``: the forms that no capture leads to, each with the reason. ``notes`` are told to the user.
     """
@@ -35,6 +36,7 @@ class Description:
     evaluate: Any = None
     input_names: tuple[str, ...] = ()
     output_names: tuple[str, ...] = ()
+    sized: bool = False
     native: Mapping[Form, Any] = field(default_factory=dict)
     closed: Mapping[Form, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
