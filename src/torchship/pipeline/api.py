@@ -23,7 +23,7 @@ from torchship.pipeline.accuracy import LiveScorer
 from torchship.pipeline.attempt import Maker
 from torchship.pipeline.evidence import FOLDER, Evidence
 from torchship.pipeline.options import ShipOptions
-from torchship.pipeline.plan import Plan, plan
+from torchship.pipeline.plan import forms_of, plan
 from torchship.pipeline.ship import finish, ship_source
 from torchship.pipeline.store import Store
 from torchship.pipeline.workshop import Tell, Workshop, silent
@@ -87,7 +87,7 @@ def _ship_live(parts: dict[str, Any], options: ShipOptions, tell: Tell) -> None:
     ):
         evidence = _observe(workshop, store, prepare(description), parts)
         forms = workshop.folder("forms")
-        handover.write(prepare(description), _forms(plans), evidence.reference.signature, forms)
+        handover.write(prepare(description), forms_of(plans), evidence.reference.signature, forms)
         scorer = LiveScorer(evidence, parts["evaluate"], options.timeout)
         finish(workshop, staging, Maker(workshop, Handover(str(forms)), evidence, scorer), plans, options)
 
@@ -101,7 +101,3 @@ def _observe(workshop: Workshop, store: Store, model: Model, parts: dict[str, An
     for note in reference.notes:
         workshop.tell("note", note)
     return Evidence(reference, store)
-
-
-def _forms(plans: Sequence[Plan]) -> list[Any]:
-    return sorted({route.form for each in plans for route in each.routes})

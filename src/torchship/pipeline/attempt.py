@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +11,15 @@ from pathlib import Path
 import msgspec
 
 from torchship.bundle.artifact import Artifact, Attempt, Row, Verdict
-from torchship.errors import StorageError, TorchshipError, UnavailableError, WorkerError
+from torchship.errors import ConversionError, StorageError, TorchshipError, UnavailableError, WorkerError
 from torchship.models.source import Source
 from torchship.pipeline.accuracy import Scorer
 from torchship.pipeline.evidence import Evidence
-from torchship.pipeline.plan import Plan
+from torchship.pipeline.plan import Plan, onnx_plan
 from torchship.pipeline.proof import prove
 from torchship.pipeline.workshop import Workshop
 from torchship.targets import builder_of, runner_of
-from torchship.targets.builder import Route
+from torchship.targets.builder import Form, Route
 from torchship.worker.protocol import Convert, Converted, Handover
 
 
@@ -78,6 +80,8 @@ class Maker:
         self._workshop = workshop
         self._source = source
         self._scorer = scorer
+        self._outcomes: dict[str, Outcome] = {}
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def make(self, plan: Plan) -> Outcome:
         """Try the routes in turn; never raises what a converter or a runtime raised: that is the row."""
@@ -87,6 +91,12 @@ class Maker:
         except UnavailableError as error:
             return Outcome(Row(plan.target, plan.target, "unavailable", reason=error.what, hint=error.hint))
         record = "outcome-" + "-".join((plan.target, *(route.name for route in plan.routes)))
+        with self._locks[record]:  # one that another target starts from may be asked for twice at once
+            if record not in self._outcomes:
+                self._outcomes[record] = self._make(plan, record)
+            return self._outcomes[record]
+
+    def _make(self, plan: Plan, record: str) -> Outcome:
         if (kept := self._store.get(record, Kept)) is not None:
             self._workshop.tell(plan.target, "done before")
             return kept.outcome(self._store.folder)
@@ -118,13 +128,35 @@ class Maker:
         self._workshop.tell(target, f"converting ({route.name})")
         reference = self.evidence.reference
         job = Convert(
-            self._source, reference.signature, reference.origin.weights_sha256, target, route.name, str(folder)
-        )
+            self._source, reference.signature, reference.origin.weights_sha256, target, route.name, str(folder),
+            onnx=self._onnx() if route.form is Form.ONNX else None,
+        )  # fmt: skip
         with self._workshop.worker(f"convert-{target}-{route.name}") as worker:
             converted = worker.ask(job, Converted, self._workshop.timeout)
         self._workshop.tell(target, "proving")
-        verdict = prove(self._workshop, converted.artifact, folder, self.evidence, self._scorer)
-        return Made(converted.artifact, verdict, folder, converted.seconds)
+        artifact, verdict = self._proven(converted.artifact, folder)
+        return Made(artifact, verdict, folder, converted.seconds)
+
+    def _proven(self, artifact: Artifact, folder: Path) -> tuple[Artifact, Verdict]:
+        """Prove the artifact as its builder wants it opened; where that isn't right, as it is opened more plainly."""
+        try:
+            return artifact, prove(self._workshop, artifact, folder, self.evidence, self._scorer)
+        except (ConversionError, WorkerError):
+            plainer = builder_of(artifact.target).plainer(artifact)
+            if plainer is None:
+                raise
+            self._workshop.tell(artifact.target, "proving it without its runtime's optimisations")
+            return plainer, prove(self._workshop, plainer, folder, self.evidence, self._scorer)
+
+    def _onnx(self) -> str:
+        """The model as ONNX that was proven right; it is made where nobody asked for it, and made once."""
+        outcome = self.make(onnx_plan())
+        if outcome.made is None:
+            row = outcome.row
+            raise ConversionError(
+                f"there is no right ONNX to start from: {row.reason}", where=row.where, hint=row.hint, op=row.op
+            )
+        return str(outcome.made.folder / outcome.made.artifact.main)
 
 
 def _attempt(route: str, error: TorchshipError) -> Attempt:

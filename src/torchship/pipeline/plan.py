@@ -6,9 +6,10 @@ import msgspec
 
 from torchship.errors import UsageError
 from torchship.targets import builder_of, group, known
-from torchship.targets.builder import Route
+from torchship.targets.builder import Form, Route
 
 _GROUPS = ("server", "edge")
+ONNX = "onnx"  # the target whose artifact others start from
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -46,3 +47,16 @@ def _routes(target: str, route: str) -> tuple[Route, ...]:
     if not found:
         raise UsageError(f"{target} has no route {route!r}", hint=f"known: {', '.join(each.name for each in offered)}")
     return found
+
+
+def onnx_plan() -> Plan:
+    """What makes the ONNX that other targets start from: the target's own plan, so that it is made once."""
+    return Plan(ONNX, builder_of(ONNX).routes)
+
+
+def forms_of(plans: tuple[Plan, ...]) -> list[Form]:
+    """The forms to capture a model in; ONNX is none: it is converted to, from others."""
+    routes = [route for each in plans for route in each.routes]
+    if any(route.form is Form.ONNX for route in routes):
+        routes += onnx_plan().routes
+    return sorted({route.form for route in routes} - {Form.ONNX})

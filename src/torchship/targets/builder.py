@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from torchship.bundle.artifact import Artifact, Variant
+from torchship.bundle.artifact import Artifact, Option, Variant
 from torchship.signature import Signature
 from torchship.targets.runner import Needs
 
@@ -47,6 +47,14 @@ class Captured(msgspec.Struct, frozen=True):
     module: Any = None
 
 
+def reopened(artifact: Artifact, option: str, value: Option) -> Artifact | None:
+    """``artifact`` with one of its options set; None where it is set so already."""
+    if artifact.settings.options.get(option) == value:
+        return None
+    options = {**artifact.settings.options, option: value}
+    return msgspec.structs.replace(artifact, settings=msgspec.structs.replace(artifact.settings, options=options))
+
+
 class Builder(Protocol):
     """``targets/NAME/build.py`` offers one as ``BUILDER``. ``routes`` stand best first."""
 
@@ -55,4 +63,11 @@ class Builder(Protocol):
 
     def convert(self, captured: Captured, route: Route, variant: Variant, folder: Path) -> Artifact:
         """Write the artifact's files into ``folder``; raises ConversionError or whatever the converter raises."""
+        ...
+
+    def plainer(self, artifact: Artifact) -> Artifact | None:
+        """The same files, opened with fewer of the runtime's optimisations; None where there is nothing to leave out.
+
+        Asked for where ``artifact`` was not right; what it gives is proven anew.
+        """
         ...

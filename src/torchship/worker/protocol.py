@@ -28,7 +28,10 @@ class Handover(msgspec.Struct, frozen=True, tag=True):
 
 
 class Convert(msgspec.Struct, frozen=True, tag=True):
-    """Open the source and capture it (or take the form that was handed over), and convert it to ``target``."""
+    """Open the source and capture it (or take the form that was handed over), and convert it to ``target``.
+
+    ``onnx``: the model as ONNX that was proven, for a route that starts from it.
+    """
 
     source: Source | Handover
     signature: Signature
@@ -37,6 +40,7 @@ class Convert(msgspec.Struct, frozen=True, tag=True):
     route: str
     folder: str
     variant: Variant = Variant()
+    onnx: str | None = None
 
 
 class Open(msgspec.Struct, frozen=True, tag=True):

@@ -1,4 +1,4 @@
-"""To an AOTInductor package: C++ generated from the exported program, compiled for a class of CPUs, not for this one."""
+"""To an AOTInductor package: the exported program as C++, compiled for a class of CPUs and not for this one alone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torchship.targets.aoti import cpu
 from torchship.targets.aoti.room import Room
 from torchship.targets.builder import Captured, Form, Route
 from torchship.targets.runner import Needs
+from torchship.targets.torchscript.build import bfloat_inputs, release
 
 
 class AotiBuilder:
@@ -22,8 +23,7 @@ class AotiBuilder:
     def convert(self, captured: Captured, route: Route, variant: Variant, folder: Path) -> Artifact:
         """Compile and write ``model.pt2``.
 
-        It takes 10 to 20 CPU seconds. All that the compiler writes goes to a folder beside ``folder`` and is removed,
-        or is left to whoever clears that away where this process is killed.
+        It takes 10 to 20 CPU seconds. All that the compiler writes goes to a temporary folder, which is removed.
         """
         import torch._inductor
 
@@ -31,7 +31,7 @@ class AotiBuilder:
 
         captured.value.example_inputs = (captured.examples, {})
         goal = cpu.this_goal()
-        with tempfile.TemporaryDirectory(prefix="aoti-", dir=folder.parent) as scratch, warnings.catch_warnings():
+        with tempfile.TemporaryDirectory(prefix="torchship-aoti-") as scratch, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             room = Room(Path(scratch), goal)
             with room.entered():
@@ -39,14 +39,17 @@ class AotiBuilder:
                     captured.value, package_path=str(room.folder / "made.pt2"), inductor_configs=room.options()
                 )
             package.write(Path(made), folder / "model.pt2")
-        release = ".".join(torch.__version__.split("+")[0].split(".")[:2])
         return Artifact(
             name="aoti", target="aoti", route=route.name, main="model.pt2", variant=variant,
             inputs=tuple(spec.name for spec in captured.signature.inputs),
             outputs=tuple(spec.name for spec in captured.signature.outputs),
             settings=Settings(threads=1),
-            host=HostContract(goal.systems, goal.machines, goal.isa, packages={"torch": release}),
+            host=HostContract(goal.systems, goal.machines, goal.isa, packages={"torch": release(torch.__version__)}),
+            adapter=bfloat_inputs(captured.signature),
         )  # fmt: skip
+
+    def plainer(self, artifact: Artifact) -> Artifact | None:
+        """Nothing is left out."""
 
 
 BUILDER = AotiBuilder()

@@ -49,7 +49,9 @@ def _load(path: Path) -> Any:
     import torch
 
     if not hasattr(torch._C, "_aoti"):
-        raise ConversionError("this build of torch has no AOTInductor runtime", hint="the wheels of pytorch.org have it")
+        raise ConversionError(
+            "this build of torch has no AOTInductor runtime", hint="the wheels of pytorch.org have it"
+        )
     with _UNPACKING, tempfile.TemporaryDirectory(prefix="torchship-aoti-") as folder:
         before = os.environ.get("TMPDIR")
         os.environ["TMPDIR"] = folder

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchship.bundle.artifact import Artifact, Settings, Variant
-from torchship.targets.builder import Captured, Form, Route
+from torchship.targets.builder import Captured, Form, Route, reopened
 from torchship.targets.runner import Needs
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class OnnxBuilder:
         from torchship.targets.onnx.finish import finished
 
         with (
-            tempfile.TemporaryDirectory(prefix="onnx-", dir=folder.parent) as scratch,
+            tempfile.TemporaryDirectory(prefix="torchship-onnx-") as scratch,
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore")
@@ -49,6 +49,10 @@ class OnnxBuilder:
             outputs=tuple(spec.name for spec in captured.signature.outputs),
             settings=Settings(threads=1),
         )  # fmt: skip
+
+    def plainer(self, artifact: Artifact) -> Artifact | None:
+        """Without ONNX Runtime's rewriting of the graph."""
+        return reopened(artifact, "graph_optimization", "disabled")
 
 
 def _exported(captured: Captured, scratch: Path) -> onnx_ir.Model:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import onnx_ir
 
@@ -84,7 +84,10 @@ def _strip(model: onnx_ir.Model) -> None:
     """Take away the notes that exporters leave: stack traces, with the paths of the user's files, and more."""
     model.doc_string = None
     model.metadata_props.clear()
-    for graph in (model.graph, *model.graph.subgraphs(), *model.functions.values()):
+    parts: tuple[onnx_ir.Graph | onnx_ir.Function, ...] = (
+        model.graph, *model.graph.subgraphs(), *model.functions.values(),
+    )  # fmt: skip
+    for graph in parts:
         graph.doc_string = None
         graph.metadata_props.clear()
         for node in graph:
@@ -96,9 +99,9 @@ def _strip(model: onnx_ir.Model) -> None:
 
 
 def _told(specs: tuple[TensorSpec, ...]) -> str:
-    """``image: float32 [batch, 3, 224, 224]; …``"""
+    """Write as ``image: float32 [batch, 3, 224, 224]; …``."""
     return "; ".join(f"{spec.name}: {spec.dtype} [{', '.join(map(str, spec.shape))}]" for spec in specs)
 
 
-def _named(values: list[onnx_ir.Value]) -> str:
+def _named(values: Sequence[onnx_ir.Value]) -> str:
     return ", ".join(str(value.name) for value in values)

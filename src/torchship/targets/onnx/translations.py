@@ -7,34 +7,28 @@ from typing import Any
 import torch
 from onnxscript import ir
 from onnxscript import opset18 as op
+from onnxscript.function_libs.torch_lib.ops.core import aten_scatter_reduce
 
 from torchship.errors import ConversionError
 
-try:
-    from onnxscript.function_libs.torch_lib.ops.core import aten_scatter_reduce as _torchs_own
-except ImportError:  # torch brings its own table from some release on
-    _torchs_own = None
+_FLOATS = (ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 
 
-def scatter_reduce(
-    self: Any, dim: int, index: Any, src: Any, reduce: str, include_self: bool = True  # noqa: FBT001, FBT002
-) -> Any:
+def scatter_reduce(self: Any, dim: int, index: Any, src: Any, reduce: str, include_self: bool = True) -> Any:
     """``aten::scatter_reduce.two``; torch's own makes a plain scatter of the mean.
 
     The mean is the sum over the count: ONNX's ScatterElements knows add, mul, min and max alone. Where ``self``
     doesn't count, the places that are written to start from 0.
     """
     if reduce != "mean":
-        if _torchs_own is None:
-            raise ConversionError(f"scatter_reduce({reduce!r}) has no translation here", op="aten.scatter_reduce")
-        return _torchs_own(self, dim, index, src, reduce, include_self)
-    if src.dtype not in (ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16):
+        return aten_scatter_reduce(self, dim, index, src, reduce, include_self)
+    if src.dtype not in _FLOATS:
         raise ConversionError(
             f"scatter_reduce('mean') of {src.dtype} has no translation to ONNX",
             hint="reduce floating-point values",
             op="aten.scatter_reduce",
         )
-    one = op.CastLike(op.Constant(value_float=1.0), src)
+    one: Any = op.CastLike(op.Constant(value_float=1.0), src)  # type: ignore[type-var]
     ones = op.Expand(one, op.Shape(index))
     total, count = self, op.Expand(one, op.Shape(self))
     if not include_self:

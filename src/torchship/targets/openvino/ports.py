@@ -28,8 +28,10 @@ def dress(model: Any, signature: Signature) -> Any:
 
 
 def _places(model: Any, signature: Signature) -> dict[int, TensorSpec]:
-    """What each of the model's inputs is: by name where they bear the signature's names (an exporter may have dropped
-    one that the graph doesn't use), else by place."""
+    """What each of the model's inputs is, by name where they bear the signature's, else by place.
+
+    An exporter may have dropped one that the graph doesn't use.
+    """
     known = {spec.name: spec for spec in signature.inputs}
     names = [sorted(port.get_names() & known.keys()) for port in model.inputs]
     if all(names):
