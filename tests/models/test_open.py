@@ -17,6 +17,7 @@ from torchship.models.open import open_source, prepare
 from torchship.models.recorder import Recorder
 from torchship.models.samples import fresh_sizes
 from torchship.models.source import parse
+from torchship.models.state import refuse_unrepeatable
 from torchship.signature import Constant, Dim, unflatten
 
 
@@ -64,13 +65,27 @@ def test_rows_that_depend_on_each_other_are_no_batch():
 
 
 def test_a_random_draw_is_refused(tmp_path):
-    with pytest.raises(SourceError, match="not deterministic"):
+    with pytest.raises(SourceError, match=r"not deterministic: aten\.rand_like draws random numbers") as error:
         recorded(tmp_path, Description(Draws(), (torch.ones(2, 4),)))
+    assert error.value.where.startswith("nets.py:")
 
 
 def test_a_changed_buffer_is_refused_by_name(tmp_path):
-    with pytest.raises(SourceError, match=r"changes its own state in forward: model\.calls"):
+    with pytest.raises(SourceError, match=r"changes its own state \(calls\) by aten\.add_") as error:
         recorded(tmp_path, Description(Counts(), (torch.ones(2, 4),)))
+    assert error.value.where.startswith("nets.py:")
+
+
+def test_a_state_that_does_not_show_is_noted_and_put_back(tmp_path):
+    net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)).eval()
+    net[1].train()
+    model = prepare(Description(net, (torch.randn(3, 4),)))
+    notes = refuse_unrepeatable(model, model.examples)
+    assert "1.running_mean" in notes[0]
+    assert int(net[1].num_batches_tracked) == 0
+    with borrowed(net):
+        recorded(tmp_path, Description(net, (torch.randn(3, 4),)))
+    assert int(net[1].num_batches_tracked) == 0
 
 
 def test_a_forward_that_exits_is_told(tmp_path):

@@ -20,6 +20,7 @@ def borrowed(*modules: nn.Module | None) -> Iterator[None]:
         for module in mine
         for tensor in chain(module.parameters(), module.buffers())
     ]
+    written = [(buffer, buffer.detach().clone()) for module in mine for buffer in module.buffers()]
     random_state = torch.get_rng_state()
     fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
@@ -30,6 +31,9 @@ def borrowed(*modules: nn.Module | None) -> Iterator[None]:
             tensor.data = data
             if tensor.is_leaf:
                 tensor.requires_grad_(wants_gradient)
+        with torch.no_grad():
+            for buffer, value in written:
+                buffer.copy_(value)
         for module, training in modes:
             module.training = training
         torch.set_rng_state(random_state)

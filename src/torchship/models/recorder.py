@@ -40,13 +40,14 @@ class Recorder:
 
     def record(self, source_name: str, evaluate: Any = None) -> Reference:
         """Run everything; ``evaluate``, where it is given, takes the place of the source's own."""
+        origin = self._origin(source_name)  # before anything runs: some models write into their own buffers
         axes, note = batch.propose(self.model)
         self.notes += [note] if note else []
         example = example_for(self.model, axes)
         tree, tensors, paths = eager.call(self.model.flat, example)
         if not tensors:
             raise SourceError("the model gives no tensors back", hint="return at least one tensor from forward")
-        state.refuse_unrepeatable(self.model, example)
+        self.notes += state.refuse_unrepeatable(self.model, example)
         inputs, answers = self._run(axes, tensors)
         names = output_names(tree, paths, self.model.description.output_names)
         seen = [
@@ -62,7 +63,6 @@ class Recorder:
         )
         self._note_constants(signature)
         latency = self._latency(inputs[0].tensors, signature)
-        origin = self._origin(source_name)
         data = evaluation_data(self.model, self.model.description.evaluate if evaluate is None else evaluate)
         evaluation = self._evaluation(data, signature)
         calibration = self._calibration()

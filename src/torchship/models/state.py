@@ -12,31 +12,60 @@ from torch import Tensor
 from torchship.errors import SourceError
 from torchship.models import eager
 from torchship.models.model import Model
+from torchship.models.witness import Witness
+
+_RUNS = 3  # a state may show only from the second call on
 
 
-def refuse_unrepeatable(model: Model, inputs: Sequence[Tensor]) -> None:
-    """Run twice on the same inputs, from other random states.
+def refuse_unrepeatable(model: Model, inputs: Sequence[Tensor]) -> list[str]:
+    """Run a few times on the same inputs, from other random states; give notes for the user.
+
+    A state that changes without showing in the answers (a counter, batch-norm's averages in training mode) is put back
+    and noted.
 
     Raises:
-        SourceError: the model draws random numbers, or its buffers change in ``forward``; names what changes.
+        SourceError: the answers depend on chance, or on the calls before; says on which operator and line.
     """
-    before = {name: value.clone() for name, value in _state(model).items()}
-    torch.manual_seed(1)
-    first = eager.run(model.flat, inputs)
-    changed = [name for name, value in _state(model).items() if not torch.equal(_bits(value), _bits(before[name]))]
+    state = _state(model)
+    kept = {name: value.clone() for name, value in state.items()}
+    witness = Witness(state)
+    answers = []
+    for run in range(_RUNS):
+        torch.manual_seed(run)
+        with witness:
+            answers.append(eager.run(model.flat, inputs))
+    changed = [name for name, value in state.items() if not torch.equal(_bits(value), _bits(kept[name]))]
+    differs = any(not _same(one, other) for later in answers[1:] for one, other in zip(answers[0], later, strict=True))
+    with torch.no_grad():
+        for name in changed:
+            state[name].copy_(kept[name])
+    if differs:
+        raise _unrepeatable(changed, witness)
+    told = ", ".join(name.removeprefix("model.") for name in changed[:4])
+    return [f"its answers don't show that it changes its own state in forward: {told}"] if changed else []
+
+
+def _unrepeatable(changed: Sequence[str], witness: Witness) -> SourceError:
     if changed:
-        raise SourceError(
-            f"the model changes its own state in forward: {', '.join(changed[:4])}",
-            hint="make the state an input and an output, or put the layer that updates it into eval mode",
+        sight = witness.writes.get(changed[0])
+        names = ", ".join(name.removeprefix("model.") for name in changed[:4])
+        return SourceError(
+            f"the model answers otherwise from call to call: forward changes its own state ({names})"
+            + (f" by {sight.operator}" if sight else ""),
+            where=sight.where if sight else None,
+            hint="make the state an input and an output of forward, or put the layer that updates it into eval mode",
         )
-    torch.manual_seed(2)
-    second = eager.run(model.flat, inputs)
-    for place, (one, other) in enumerate(zip(first, second, strict=True)):
-        if one.shape != other.shape or not _same(one, other):
-            raise SourceError(
-                f"the model is not deterministic: output {place} differs between two runs on the same input",
-                hint="dropout left in training mode, or a random draw in forward: make the noise an input",
-            )
+    if witness.draws:
+        sight = witness.draws[0]
+        return SourceError(
+            f"the model is not deterministic: {sight.operator} draws random numbers",
+            where=sight.where,
+            hint="put dropout into eval mode (model.eval(), training=self.training), or make the noise an input",
+        )
+    return SourceError(
+        "the model is not deterministic: it answers otherwise from call to call, and no operator of torch says why",
+        hint="look for Python's own random, numpy.random, the clock, or a counter in forward",
+    )
 
 
 def weights_sha256(model: Model) -> str:
@@ -58,9 +87,9 @@ def _bits(value: Tensor) -> Tensor:
     return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
 
 
-def _same(
-    one: np.ndarray[tuple[int, ...], np.dtype[np.generic]], other: np.ndarray[tuple[int, ...], np.dtype[np.generic]]
-) -> bool:
+def _same(one: eager.Array, other: eager.Array) -> bool:
+    if one.shape != other.shape:
+        return False
     if one.dtype.kind in "fc":
         scale = float(np.nan_to_num(np.abs(one)).max()) if one.size else 0.0
         return bool(np.allclose(one, other, rtol=1e-4, atol=1e-5 * max(scale, 1e-12), equal_nan=True))
