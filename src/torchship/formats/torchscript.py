@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from torchship.errors import MalformedError
 from torchship.formats import pickles, rules, script_code, zips
 from torchship.formats.findings import Findings, Tensor
-from torchship.formats.tensors import storage_of
+from torchship.formats.tensors import TensorInfo, as_tensor, storage_of
 from torchship.formats.torch_rules import SCRIPT
 
 KIND = "torchscript"
@@ -53,6 +54,28 @@ def _check_pickle(raw: bytes, name: str, members: dict[str, zips.Member]) -> Non
         member = members.get(f"{folder}/{storage.key}")
         if member is None or member.size < storage.size:
             raise MalformedError(f"the numbers of the storage {storage.key!r} are missing or cut short", where=name)
+
+
+def traced_inputs(path: Path) -> tuple[TensorInfo, ...]:
+    """The example that an archive was traced with; nothing where it was scripted, or called with more than tensors.
+
+    Raises:
+        UnsafeError, MalformedError: the archive is damaged.
+    """
+    with path.open("rb") as file:
+        member = zips.without_root(zips.members(file)).get("traced_inputs.pkl")
+        if member is None:
+            return ()
+        value = untagged(pickles.read_whole(zips.read(file, member, _MAX_TEXT), member.name).value)
+    given = untagged(value.get("forward")) if isinstance(value, dict) else None
+    tensors = [as_tensor(each) for each in given] if isinstance(given, list) else []
+    return tuple(each for each in tensors if each is not None) if None not in tensors else ()
+
+
+def untagged(value: Any) -> Any:
+    """What TorchScript wrote with its type beside it: ``restore_type_tag(value, type)``."""
+    tagged = isinstance(value, pickles.Made) and str(value.maker) == "torch.jit._pickle.restore_type_tag"
+    return value.args[0] if tagged and value.args else value
 
 
 def _text(file: BinaryIO, member: zips.Member) -> str:
