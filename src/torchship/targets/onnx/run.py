@@ -77,13 +77,15 @@ def _session_options(onnxruntime: Any, settings: Settings) -> Any:
         raise UsageError(
             f"ONNX Runtime has no option {sorted(unknown)[0]!r} here", hint=f"known: {', '.join(sorted(_OPTIONS))}"
         )
-    level = str(settings.options.get("graph_optimization", "all"))
+    level = settings.options.get("graph_optimization", "all")
+    if level not in _OPTIMIZATION:
+        raise UsageError(f"graph_optimization is {level!r}", hint=f"one of: {', '.join(_OPTIMIZATION)}")
     spinning = "1" if settings.options.get("spinning", False) else "0"
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, _OPTIMIZATION.get(level, level))
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, _OPTIMIZATION[str(level)])
     options.enable_cpu_mem_arena = bool(settings.options.get("arena", True))
     options.log_severity_level = 3  # errors only: they are raised as well
     options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
