@@ -18,7 +18,7 @@ _LOOP = 5e-3  # seconds: a batch in the event loop takes no longer
 _MOST_ROWS = 32
 _BUDGET = 0.03  # seconds, or as long as ten runs of one row take
 _MOST_BUDGET = 1.0
-_AS_GOOD = 1.05  # times the best batch's time a row: bigger ones save work around the model
+_AROUND = 5e-5  # seconds that a batch costs around the model, whatever its size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,10 +66,10 @@ def rehearse(infer: Infer, sample: list[Array], most: float) -> Pace:
 
 
 def _best_rows(infer: Infer, sample: list[Array], single: float, most: float) -> int:
-    """The biggest batch whose time a row is as good as the best's."""
+    """The batch that costs the least time a row."""
     longest = _LOOP if single <= _QUICK else inf
     left = min(max(_BUDGET, 10 * single), _MOST_BUDGET)
-    a_row = {1: single}
+    a_row = {1: single + _AROUND}
     took, rows = single, 2
     while rows <= most and 4 * took < left:  # one run to warm up and one to time, of twice the rows
         batch = [np.repeat(array, rows, axis=0) for array in sample]
@@ -79,10 +79,9 @@ def _best_rows(infer: Infer, sample: list[Array], single: float, most: float) ->
         left -= perf_counter() - started
         if took > longest:
             break
-        a_row[rows] = took / rows
+        a_row[rows] = (took + _AROUND) / rows
         rows *= 2
-    best = min(a_row.values())
-    return max(rows for rows, seconds in a_row.items() if seconds <= best * _AS_GOOD)
+    return min(a_row, key=a_row.__getitem__)
 
 
 def _timed(infer: Infer, arrays: list[Array], times: int) -> float:
