@@ -72,6 +72,8 @@ class Recorder:
             self.model.description.labels, tuple(self.notes), evaluation,
             evaluate="evaluate.npz" if isinstance(data, LabelledData) else None, judged=callable(data),
             calibration=calibration,
+            native=tuple(form.value for form in self.model.description.native),
+            closed={form.value: why for form, why in self.model.description.closed.items()},
         )  # fmt: skip
 
     def _run(self, axes: tuple[Axes, ...], expected: list[Tensor]) -> tuple[list[FreshInput], list[list[eager.Array]]]:

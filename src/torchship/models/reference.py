@@ -25,7 +25,8 @@ class Reference(msgspec.Struct, frozen=True):
     """All that the build side learns from running the model itself. Paths are relative to its folder.
 
     ``evaluate``: an ``.npz`` with an array an input and ``labels``; ``judged``: the user's own function scores instead.
-    ``epsilon``: the unit roundoff that the model computes in.
+    ``epsilon``: the unit roundoff that the model computes in. ``native``: the forms that the source is in already;
+    ``closed``: those that nothing leads to from it, with the reason.
     """
 
     signature: Signature
@@ -39,3 +40,5 @@ class Reference(msgspec.Struct, frozen=True):
     evaluate: str | None = None
     judged: bool = False
     calibration: str | None = None
+    native: tuple[str, ...] = ()
+    closed: dict[str, str] = {}

@@ -15,7 +15,7 @@ from torchship.errors import ConversionError, StorageError, TorchshipError, Unav
 from torchship.models.source import Source
 from torchship.pipeline.accuracy import Scorer
 from torchship.pipeline.evidence import Evidence
-from torchship.pipeline.plan import Plan, onnx_plan
+from torchship.pipeline.plan import ONNX, Plan, onnx_plan
 from torchship.pipeline.proof import prove
 from torchship.pipeline.workshop import Workshop
 from torchship.targets import builder_of, runner_of
@@ -109,7 +109,10 @@ class Maker:
         """Give the outcome, and whether it would be the same another time: a crash or a time-out might not."""
         attempts: list[Attempt] = []
         lasting = True
-        for route in plan.routes:
+        routes = [route for route in plan.routes if self._leads(plan.target, route.form)]
+        if not routes:
+            return Outcome(self._closed(plan)), lasting
+        for route in routes:
             try:
                 made = self._by_route(plan.target, route)
             except TorchshipError as error:
@@ -123,13 +126,27 @@ class Maker:
             return Outcome(row, made), lasting
         return Outcome(_failed(plan.target, attempts)), lasting
 
+    def _leads(self, target: str, form: Form) -> bool:
+        """Whether the source can be had in ``form``; as ONNX it can, by that target, unless the target is that one."""
+        reference = self.evidence.reference
+        if form is Form.ONNX:
+            return target != ONNX or form.value in reference.native
+        return form.value not in reference.closed
+
+    def _closed(self, plan: Plan) -> Row:
+        reasons = dict.fromkeys(filter(None, (self.evidence.reference.closed.get(route.form) for route in plan.routes)))
+        return Row(
+            plan.target, plan.target, "failed", reason=f"from this source there is no route to {plan.target}",
+            where="; ".join(reasons) or None, hint="ship the module that it was made from, as file.py:NAME",
+        )  # fmt: skip
+
     def _by_route(self, target: str, route: Route) -> Made:
         folder = self._store.fresh_folder("artifacts", f"{target}-{route.name}")
         self._workshop.tell(target, f"converting ({route.name})")
         reference = self.evidence.reference
         job = Convert(
             self._source, reference.signature, reference.origin.weights_sha256, target, route.name, str(folder),
-            onnx=self._onnx() if route.form is Form.ONNX else None,
+            onnx=self._onnx() if route.form is Form.ONNX and target != ONNX else None,
         )  # fmt: skip
         with self._workshop.worker(f"convert-{target}-{route.name}") as worker:
             converted = worker.ask(job, Converted, self._workshop.timeout)

@@ -132,8 +132,8 @@ def _read(path: str) -> list[Array]:
 
 def _captured(job: Convert, form: Form) -> Captured:
     """Capture the source, or read the form that was handed over."""
-    if form is Form.ONNX:
-        return Captured(form, Path(str(job.onnx)), (), job.signature)
+    if form is Form.ONNX and job.onnx is not None:
+        return Captured(form, Path(job.onnx), (), job.signature)
     from torchship.convert import handover
     from torchship.convert.capture import capture
     from torchship.models.open import open_source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import warnings
 from pathlib import Path
@@ -18,9 +19,17 @@ _INLINE_LIMIT = 800_000_000  # bytes; protobuf's own limit is 2 GiB, but writing
 
 
 class OnnxBuilder:
-    """Routes: ``export``; ``script``, which keeps ``if``, loops and the length of an LSTM open; ``trace``."""
+    """Routes: ``export``; ``script``, which keeps ``if``, loops and the length of an LSTM open; ``trace``.
 
-    routes = (Route("export", Form.EXPORTED), Route("script", Form.SCRIPTED), Route("trace", Form.TRACED))
+    A source that is ONNX already goes by ``file``: as it is.
+    """
+
+    routes = (
+        Route("export", Form.EXPORTED),
+        Route("script", Form.SCRIPTED),
+        Route("trace", Form.TRACED),
+        Route("file", Form.ONNX),
+    )
     needs = Needs(("torch", "onnx", "onnxscript"), "build")
 
     def convert(self, captured: Captured, route: Route, variant: Variant, folder: Path) -> Artifact:
@@ -31,16 +40,10 @@ class OnnxBuilder:
         """
         import onnx
 
-        from torchship.targets.onnx.finish import finished
-
-        with (
-            tempfile.TemporaryDirectory(prefix="torchship-onnx-") as scratch,
-            warnings.catch_warnings(),
-        ):
+        path = folder / "model.onnx"
+        with tempfile.TemporaryDirectory(prefix="torchship-onnx-") as scratch, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            model = finished(_exported(captured, Path(scratch)), captured.signature)
-            path = folder / "model.onnx"
-            _save(model, path)
+            model = _as_it_is(captured, path) if captured.form is Form.ONNX else _written(captured, Path(scratch), path)
             onnx.checker.check_model(str(path))
         kept = {value.name for value in model.graph.inputs}
         return Artifact(
@@ -55,12 +58,30 @@ class OnnxBuilder:
         return reopened(artifact, "graph_optimization", "disabled")
 
 
-def _exported(captured: Captured, scratch: Path) -> onnx_ir.Model:
+def _as_it_is(captured: Captured, path: Path) -> onnx_ir.Model:
+    """Byte for byte, unless its weights lie in files of their own, which get our names."""
+    import onnx_ir
+
+    source = Path(captured.value)
+    model = onnx_ir.load(source)
+    if any(isinstance(value.const_value, onnx_ir.ExternalTensor) for value in model.graph.initializers.values()):
+        _save(model, path)
+    else:
+        shutil.copyfile(source, path)
+    return model
+
+
+def _written(captured: Captured, scratch: Path, path: Path) -> onnx_ir.Model:
     from torchship.targets.onnx import exporters
+    from torchship.targets.onnx.finish import finished
 
     if captured.form is Form.EXPORTED:
-        return exporters.from_program(captured)
-    return exporters.from_torchscript(captured, scratch)
+        exported = exporters.from_program(captured)
+    else:
+        exported = exporters.from_torchscript(captured, scratch)
+    model = finished(exported, captured.signature)
+    _save(model, path)
+    return model
 
 
 def _save(model: onnx_ir.Model, path: Path) -> None:
