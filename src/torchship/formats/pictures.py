@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,15 +14,17 @@ from torchship.errors import InputError, MalformedError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
 
-_FORMATS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+_MAX_PIXELS = 1 << 27  # of a picture that may have any size
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 _ORIENTATION = 0x0112
 
 
 def is_picture(head: bytes) -> bool:
     """Whether a file that begins so claims to be a PNG or a JPEG."""
-    return any(head.startswith(magic) for magic in _FORMATS)
+    return head.startswith((_PNG, _JPEG))
 
 
 def read_picture(raw: bytes, channels: int, size: tuple[int | None, int | None], name: str) -> npt.NDArray[np.uint8]:
@@ -38,39 +42,58 @@ def read_picture(raw: bytes, channels: int, size: tuple[int | None, int | None],
         MalformedError: it can't be read, or is cut short.
         InputError: it has another size; names both.
     """
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(raw), formats=("PNG", "JPEG")) as image:
-            _check_size(image, size, name)
-            return _pixels(_on_black(_turned(image)), channels)
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise MalformedError(f"{name} is no readable PNG or JPEG: {error}", where=name) from error
+    with _opened(raw, name) as image:
+        _check_size(image, size, name)
+        return _pixels(_on_black(_turned(image)), channels)
 
 
 def picture_channels(raw: bytes, name: str) -> int:
     """1 for a grey picture, 3 for any other; raises MalformedError."""
-    from PIL import Image
+    with _opened(raw, name) as image:
+        return 1 if image.mode in ("1", "L", "LA") or image.mode.startswith("I") else 3
 
+
+@contextmanager
+def _opened(raw: bytes, name: str) -> Iterator[Image]:
+    """Open a picture by the one plug-in that its kind needs: ``Image.open`` would load all of PIL's."""
     try:
-        with Image.open(io.BytesIO(raw), formats=("PNG", "JPEG")) as image:
-            return 1 if image.mode in ("1", "L", "LA") or image.mode.startswith("I") else 3
-    except (OSError, SyntaxError, ValueError) as error:
+        with _plug_in(raw)(io.BytesIO(raw)) as image:
+            yield image
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise MalformedError(f"{name} is no readable PNG or JPEG: {error}", where=name) from error
 
 
+def _plug_in(raw: bytes) -> type[ImageFile]:
+    if raw.startswith(_PNG):
+        from PIL.PngImagePlugin import PngImageFile
+
+        return PngImageFile
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    return JpegImageFile
+
+
 def _check_size(image: Image, size: tuple[int | None, int | None], name: str) -> None:
+    """Before anything is decoded; where a PNG's EXIF is asked for, it is."""
     width, height = image.size
-    if image.getexif().get(_ORIENTATION) in _TURNED:
+    if width * height > _MAX_PIXELS:
+        raise InputError(f"{name} is {width}x{height} pixels, at most {_MAX_PIXELS} are decoded", hint="scale it down")
+    if sorted(_wanted(size, height, width)) == sorted((height, width)) and _is_turned(image):
         width, height = height, width
-    want_height, want_width = (
-        want if want is not None else have for want, have in zip(size, (height, width), strict=True)
-    )
+    want_height, want_width = _wanted(size, height, width)
     if (height, width) != (want_height, want_width):
         raise InputError(
             f"{name} is {width}x{height} pixels, the model takes {want_width}x{want_height}",
             hint=f"scale it to {want_width}x{want_height} first",
         )
+
+
+def _wanted(size: tuple[int | None, int | None], height: int, width: int) -> tuple[int, int]:
+    return (height if size[0] is None else size[0], width if size[1] is None else size[1])
+
+
+def _is_turned(image: Image) -> bool:
+    return image.getexif().get(_ORIENTATION) in _TURNED
 
 
 def _turned(image: Image) -> Image:
