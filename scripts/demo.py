@@ -99,8 +99,8 @@ def torchship(folder: Path, *words: str | Path) -> dict[str, Any]:
 def served(folder: Path, bundle: Path) -> Iterator[dict[str, Any]]:
     """A server of the bundle on a free port, for as long as it is needed; gives what it announced."""
     command = [str(TORCHSHIP), "serve", str(bundle), "--port", "0", "--json"]
-    with (folder / "log.txt").open("a", encoding="utf-8") as log:
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+    log = (folder / "log.txt").open("a", encoding="utf-8")
+    with log, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log) as server:
         try:
             assert server.stdout is not None
             line = server.stdout.readline()  # comes when it is ready; empty where it ended
