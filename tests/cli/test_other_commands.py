@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -196,3 +198,27 @@ def test_a_reader_that_goes_away_is_no_crash(pristine: Path, tmp_path: Path) -> 
     ran = subprocess.run(["bash", "-c", inner], capture_output=True, text=True, check=False)
     assert "Traceback" not in ran.stderr
     assert ran.stdout == '{"out'
+
+
+def test_what_the_disk_refuses_is_told_with_what_to_do(pristine: Path, ask: Ask) -> None:
+    status, answer = ask("extract", pristine, "onnx", "-o", "/proc/version/x")
+    assert status == 1
+    assert answer["error"].startswith("can't use /proc/version")
+    assert "Traceback" not in answer["error"]
+    assert answer["hint"]
+
+
+def test_a_stop_by_the_user_is_a_clean_end(pristine: Path) -> None:
+    """Ctrl-C while stdin is awaited: an exit status of its own, no traceback."""
+    command = [sys.executable, "-m", "torchship", "predict", str(pristine), "-"]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while "onnxruntime" not in Path(f"/proc/{process.pid}/maps").read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == "torchship: interrupted; nothing was changed\n"

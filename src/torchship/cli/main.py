@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from torchship import __version__, cli
 from torchship.cli.output import Output
-from torchship.errors import StorageError, TorchshipError, UsageError
+from torchship.errors import TorchshipError, UsageError
 
 _NO_COMMANDS = {"main", "output"}
 
@@ -71,8 +71,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _unforeseen(error: Exception) -> TorchshipError:
     if isinstance(error, OSError):
-        where = str(error.filename) if error.filename else None
-        return StorageError(error.strerror or str(error), where=where, hint="check the disk, the path and its permissions")
+        from torchship.bundle.storage import storage_error
+
+        return storage_error(error, error.filename or "the disk", "can't use")
+    if isinstance(error, MemoryError):
+        return TorchshipError("out of memory", hint="a smaller batch, or a machine with more memory")
     return TorchshipError(f"{type(error).__name__}: {error}", hint="run it again with --debug and report what it shows")
 
 
