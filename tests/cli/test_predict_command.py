@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -221,3 +223,20 @@ def test_a_torchscript_file_that_touches_files_is_refused(
     assert status == 3
     assert "from_file" in answer["error"]
     assert not Path("made-by-the-model").exists()
+
+
+def test_a_bar_on_the_terminal_leaves_the_answers_on_stdout(pristine: Path, files: Path, tmp_path: Path) -> None:
+    """stderr is a terminal, stdout is not: a pseudo-terminal stands for the first, a file for the second."""
+    import pty
+
+    parent, child = pty.openpty()
+    with (tmp_path / "stdout").open("wb") as out:
+        command = [sys.executable, "-m", "torchship", "predict", str(pristine), str(files)]
+        ran = subprocess.run(command, stdout=out, stderr=child, check=False)
+    os.close(child)
+    shown = os.read(parent, 1 << 16).decode()
+    os.close(parent)
+    assert ran.returncode == 0
+    assert "predicting" in shown
+    label = _label(images(1, seed=5))[0]
+    assert [line.rpartition(": ")[2] for line in (tmp_path / "stdout").read_text().splitlines()] == [label] * 5

@@ -63,15 +63,18 @@ class Output:
         if not sys.stderr.isatty():
             yield from steps
             return
-        from rich.progress import track
+        from rich.progress import Progress
 
-        yield from track(steps, doing, total, console=self.err, transient=True)
+        to_terminal = sys.stdout.isatty()  # then what is printed has to move the bar; elsewhere it must stay on stdout
+        with Progress(console=self.err, transient=True, redirect_stdout=to_terminal) as bar:
+            yield from bar.track(steps, total, description=doing)
 
     def error(self, error: TorchshipError) -> None:
         """Tell an error on stderr; with ``--json`` also as the one object on stdout."""
         sys.stderr.write(f"torchship: {error}\n")
         if self.json:
-            told = {"error": error.what, "where": error.where, "hint": error.hint}
+            told: dict[str, Any] = {"error": error.what, "where": error.where, "hint": error.hint}
+            told |= {"op": error.op, "artifacts": error.artifacts or None}
             self.result({key: value for key, value in told.items() if value is not None})
 
 
