@@ -65,7 +65,7 @@ def _as_it_is(captured: Captured, path: Path) -> onnx_ir.Model:
     source = Path(captured.value)
     model = onnx_ir.load(source)
     if any(isinstance(value.const_value, onnx_ir.ExternalTensor) for value in model.graph.initializers.values()):
-        _save(model, path)
+        _save(onnx_ir.external_data.load_to_model(model), path)
     else:
         shutil.copyfile(source, path)
     return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,12 +10,14 @@ from typing import TYPE_CHECKING
 from torchship.bundle.artifact import Adapter, Artifact, HostContract, Settings, Variant
 from torchship.signature import BFLOAT16, Signature
 from torchship.targets.builder import Captured, Form, Route, reopened
+from torchship.targets.lean import rewrite
 from torchship.targets.runner import Needs
 
 if TYPE_CHECKING:
     import torch
 
 OPTIMIZE = "optimize_for_inference"
+_NOTES = (".debug_pkl", "/.data/serialization_id")  # the user's source, with its paths; a hash that nobody checks
 
 
 class TorchScriptBuilder:
@@ -31,10 +34,12 @@ class TorchScriptBuilder:
         """
         import torch
 
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="torchship-script-") as scratch:
             warnings.simplefilter("ignore")
             frozen = _frozen(captured)
-            torch.jit.save(frozen or captured.value, str(folder / "model.pt"))
+            made = Path(scratch) / "model.pt"
+            torch.jit.save(frozen or captured.value, str(made))
+            rewrite(made, folder / "model.pt", lambda name: None if name.endswith(_NOTES) else name)
         return Artifact(
             name="torchscript", target="torchscript", route=route.name, main="model.pt", variant=variant,
             inputs=tuple(spec.name for spec in captured.signature.inputs),
