@@ -22,6 +22,8 @@ Each says what is wrong, where, and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 __all__ = [
     "CaptureError",
     "ConstraintError",
@@ -41,15 +43,20 @@ __all__ = [
 
 
 class TorchshipError(Exception):
-    """The root. ``what`` is one sentence, ``where`` a place in the user's terms, ``hint`` what to do."""
+    """The root. ``what`` is one sentence, ``where`` a place in the user's terms, ``hint`` what to do.
+
+    ``op`` names the operator at fault where it can be told; ``artifacts`` are the rows of ``ship``.
+    """
 
     exit_status = 1
 
-    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
+    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None, op: str | None = None) -> None:
         super().__init__(what, where, hint)
         self.what = what
         self.where = where
         self.hint = hint
+        self.op = op
+        self.artifacts: Sequence[object] = ()
 
     def __str__(self) -> str:
         lines = [self.what]
@@ -99,13 +106,7 @@ class SourceError(TorchshipError):
 
 
 class CaptureError(TorchshipError):
-    """The model could not be captured in a form. ``op`` names the operator where it can be told."""
-
-    def __init__(
-        self, what: str, *, where: str | None = None, hint: str | None = None, op: str | None = None
-    ) -> None:
-        super().__init__(what, where=where, hint=hint)
-        self.op = op
+    """The model could not be captured in a form."""
 
 
 class ConversionError(CaptureError):
@@ -115,9 +116,7 @@ class ConversionError(CaptureError):
 class WorkerError(TorchshipError):
     """A child process crashed, hung, or ran out of memory. ``log`` is the tail of what it printed."""
 
-    def __init__(
-        self, what: str, *, where: str | None = None, hint: str | None = None, log: str = ""
-    ) -> None:
+    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None, log: str = "") -> None:
         super().__init__(what, where=where, hint=hint)
         self.log = log
 

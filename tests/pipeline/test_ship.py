@@ -43,6 +43,13 @@ def unseeded():
     torch.manual_seed(int.from_bytes(os.urandom(4), "little"))
     return plain()
 
+class Draws(nn.Module):
+    def forward(self, x):
+        return x + torch.rand_like(x)
+
+def draws():
+    return {"model": Draws().eval(), "args": (torch.randn(2, 4),)}
+
 class Hangs(nn.Module):
     def forward(self, x):
         import time
@@ -133,7 +140,8 @@ def test_a_baked_branch_is_caught_and_script_taken_instead(net, tmp_path, capfd)
     assert told["artifacts"][0]["route"] == "script"
     status, told = ship(capfd, f"{net}:branches", "-o", out, "--targets", "torchscript:trace")
     assert status == 4
-    assert "answers wrongly on the input" in told["where"]
+    assert "answers wrongly on the input" in told["artifacts"][0]["reason"]
+    assert told["artifacts"][0]["status"] == "failed"
     assert torchship.load(out).artifact.route == "script", "the last good bundle is still there"
 
 
@@ -143,6 +151,16 @@ def test_a_refused_export_names_operator_and_line(net, tmp_path, capfd):
     row = next(each for each in told["artifacts"] if each["target"] == "exported")
     assert row["status"] == "failed"
     assert row["where"] == "net.py:10 in forward"
+
+
+def test_what_is_wrong_with_the_model_is_told_for_each_target(net, tmp_path, capfd):
+    status, told = ship(capfd, f"{net}:draws", "-o", str(tmp_path / "out"), "--targets", "onnx,exported")
+    assert status == 1
+    assert [(row["target"], row["status"], row["op"]) for row in told["artifacts"]] == [
+        ("onnx", "failed", "aten.rand_like"),
+        ("exported", "failed", "aten.rand_like"),
+    ]
+    assert told["where"].startswith("net.py:")
 
 
 def test_weights_that_change_from_process_to_process_are_told(net, tmp_path, capfd):

@@ -39,7 +39,7 @@ def write(model: Model, forms: Iterable[Form], signature: Signature, folder: Pat
             captured = capture(model, form, signature)
             _save(form, captured.value, folder)
         except TorchshipError as error:
-            failed = Failed(error.what, error.where, error.hint, getattr(error, "op", None))
+            failed = Failed(error.what, error.where, error.hint, error.op)
             (folder / f"{form.value}.failed").write_bytes(msgspec.json.encode(failed))
             continue
         torch.save(captured.examples, folder / _EXAMPLES)

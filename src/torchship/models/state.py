@@ -53,6 +53,7 @@ def _unrepeatable(changed: Sequence[str], witness: Witness) -> SourceError:
             f"the model answers otherwise from call to call: forward changes its own state ({names})"
             + (f" by {sight.operator}" if sight else ""),
             where=sight.where if sight else None,
+            op=sight.operator if sight else None,
             hint="make the state an input and an output of forward, or put the layer that updates it into eval mode",
         )
     if witness.draws:
@@ -60,6 +61,7 @@ def _unrepeatable(changed: Sequence[str], witness: Witness) -> SourceError:
         return SourceError(
             f"the model is not deterministic: {sight.operator} draws random numbers",
             where=sight.where,
+            op=sight.operator,
             hint="put dropout into eval mode (model.eval(), training=self.training), or make the noise an input",
         )
     return SourceError(

@@ -24,7 +24,7 @@ from torchship.pipeline.attempt import Maker
 from torchship.pipeline.evidence import FOLDER, Evidence
 from torchship.pipeline.options import ShipOptions
 from torchship.pipeline.plan import forms_of, plan
-from torchship.pipeline.ship import finish, ship_source
+from torchship.pipeline.ship import finish, refusing_all, ship_source
 from torchship.pipeline.store import Store
 from torchship.pipeline.workshop import Tell, Workshop, silent
 from torchship.worker.protocol import Handover
@@ -85,7 +85,8 @@ def _ship_live(parts: dict[str, Any], options: ShipOptions, tell: Tell) -> None:
         Store(workshop.root / "work") as store,
         borrowed(description.model, description.preprocess, description.postprocess),
     ):
-        evidence = _observe(workshop, store, prepare(description), parts)
+        with refusing_all(plans):
+            evidence = _observe(workshop, store, prepare(description), parts)
         forms = workshop.folder("forms")
         handover.write(prepare(description), forms_of(plans), evidence.reference.signature, forms)
         scorer = LiveScorer(evidence, parts["evaluate"], options.timeout)

@@ -177,7 +177,7 @@ class Maker:
 
 
 def _attempt(route: str, error: TorchshipError) -> Attempt:
-    return Attempt(route, error.what, getattr(error, "op", None), error.where, error.hint)
+    return Attempt(route, error.what, error.op, error.where, error.hint)
 
 
 def _failed(target: str, attempts: Sequence[Attempt]) -> Row:

@@ -65,6 +65,11 @@ def ship_result(bundle: str, manifest: Manifest, measurements: Measurements, not
     )
 
 
+def row_result(row: Row) -> ArtifactResult:
+    """A row of which there is no artifact."""
+    return ArtifactResult(**{name: getattr(row, name) for name in row.__struct_fields__})
+
+
 def artifact_result(row: Row, manifest: Manifest, measurements: Measurements) -> ArtifactResult:
     """One row with the figures of its artifact, where it has one."""
     found: dict[str, Any] = {name: getattr(row, name) for name in row.__struct_fields__}

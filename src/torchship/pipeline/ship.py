@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
+from torchship.bundle.artifact import Row
 from torchship.bundle.manifest import Timing
 from torchship.bundle.publish import Staging
-from torchship.errors import ConstraintError
+from torchship.errors import ConstraintError, SourceError
 from torchship.measure.choose import Candidate, choose
 from torchship.models.reference import Reference
 from torchship.models.source import PythonObject, Source
@@ -21,7 +23,7 @@ from torchship.pipeline.key import file_sha256, work_key
 from torchship.pipeline.options import ShipOptions
 from torchship.pipeline.pack import pack
 from torchship.pipeline.plan import Plan, plan
-from torchship.pipeline.result import ShipResult, ship_result
+from torchship.pipeline.result import ShipResult, row_result, ship_result
 from torchship.pipeline.store import Store, stored
 from torchship.pipeline.timing import time_all
 from torchship.pipeline.workshop import Tell, Workshop, silent
@@ -42,7 +44,8 @@ def ship_source(source: Source, options: ShipOptions, tell: Tell = silent) -> Sh
         Workshop(tell, options.timeout) as workshop,
         stored(work_key(source, options), workshop.root) as store,
     ):
-        evidence = observe(workshop, store, source, options)
+        with refusing_all(plans):
+            evidence = observe(workshop, store, source, options)
         scorer = FileScorer(source, evidence, options.evaluate, options.timeout)
         return finish(workshop, staging, Maker(workshop, source, evidence, scorer), plans, options)
 
@@ -59,7 +62,9 @@ def finish(
     outcomes = make_all(maker, plans, options.jobs)
     made = [outcome.made for outcome in outcomes if outcome.made is not None]
     if not made:
-        raise ConstraintError("no target could be made", where=_told(outcomes), hint="see what each row says")
+        error = ConstraintError("no target could be made", where=_told(outcomes), hint="see what each row says")
+        error.artifacts = [row_result(outcome.row) for outcome in outcomes]
+        raise error
     timings = _timings(workshop, made, evidence)
     order, why = choose([_candidate(each, timings) for each in made], options.constraints)
     workshop.tell("bundle", "packing")
@@ -84,6 +89,20 @@ def _timings(workshop: Workshop, made: Sequence[Made], evidence: Evidence) -> tu
 def _candidate(made: Made, timings: Sequence[Timing]) -> Candidate:
     mine = [timing.latency_ms.p50 for timing in timings if timing.name == made.artifact.name]
     return Candidate(made.artifact.name, min(mine), made.size_bytes)
+
+
+@contextmanager
+def refusing_all(plans: Sequence[Plan]) -> Iterator[None]:
+    """What is wrong with the model itself is what is wrong with each target of it."""
+    try:
+        yield
+    except SourceError as error:
+        rows = [
+            Row(each.target, each.target, "failed", reason=error.what, op=error.op, where=error.where, hint=error.hint)
+            for each in plans
+        ]
+        error.artifacts = [row_result(row) for row in rows]
+        raise
 
 
 class Observation(msgspec.Struct, frozen=True):

@@ -52,7 +52,7 @@ def failure(error: BaseException) -> Failure:
     """Put an exception into the words of ``torchship.errors``."""
     told = "".join(traceback.format_exception(error))[-8000:]
     if isinstance(error, errors.TorchshipError):
-        return Failure(type(error).__name__, error.what, error.where, error.hint, getattr(error, "op", None), told)
+        return Failure(type(error).__name__, error.what, error.where, error.hint, error.op, told)
     if isinstance(error, MemoryError):
         return Failure("WorkerError", "out of memory", traceback=told)
     if isinstance(error, OSError) and error.strerror:

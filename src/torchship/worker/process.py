@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from torchship import errors
-from torchship.errors import CaptureError, TorchshipError, WorkerError
+from torchship.errors import TorchshipError, WorkerError
 from torchship.measure.memory import available_mb, resident_mb
 from torchship.worker.protocol import Answer, Failure, Job
 
@@ -140,6 +140,6 @@ class Worker:
 def raised(failure: Failure) -> TorchshipError:
     """Make the child's error one of the parent's."""
     kind: type[TorchshipError] = getattr(errors, failure.kind, TorchshipError)
-    if issubclass(kind, CaptureError):
-        return kind(failure.what, where=failure.where, hint=failure.hint, op=failure.op)
-    return kind(failure.what, where=failure.where, hint=failure.hint)
+    if kind is WorkerError:
+        return WorkerError(failure.what, where=failure.where, hint=failure.hint)
+    return kind(failure.what, where=failure.where, hint=failure.hint, op=failure.op)
