@@ -134,10 +134,12 @@ class Maker:
         return form.value not in reference.closed
 
     def _closed(self, plan: Plan) -> Row:
-        reasons = dict.fromkeys(filter(None, (self.evidence.reference.closed.get(route.form) for route in plan.routes)))
+        """The row of a target that nothing leads to from such a source."""
+        told = dict.fromkeys(filter(None, (self.evidence.reference.closed.get(route.form) for route in plan.routes)))
         return Row(
-            plan.target, plan.target, "failed", reason=f"from this source there is no route to {plan.target}",
-            where="; ".join(reasons) or None, hint="ship the module that it was made from, as file.py:NAME",
+            plan.target, plan.target, "failed",
+            reason=f"from this source there is no route to {plan.target}: {'; '.join(told)}",
+            hint="ship the module that it was made from, as file.py:NAME",
         )  # fmt: skip
 
     def _by_route(self, target: str, route: Route) -> Made:

@@ -19,7 +19,7 @@ from torchship.models.source import InputSpec, Source
 from torchship.targets.builder import Form
 
 RANK = 60
-_NO_PYTHON = "torch.export reads Python, and a TorchScript archive has none; ship the module that it was made from"
+_NO_PYTHON = "torch.export reads Python, and a TorchScript archive has none"
 _TYPES = {name: getattr(typing, name) for name in ("Any", "Dict", "List", "Optional", "Tuple", "Union")} | {
     "Tensor": Tensor,
     "NoneType": type(None),
