@@ -172,6 +172,20 @@ def test_a_bare_onnx_file_and_an_archive(pristine: Path, tmp_path: Path, files: 
     assert ask("predict", archive, files / "picture.png")[1]["label"] == _label(images(1, seed=5))[0]
 
 
+def test_a_picture_for_a_bare_torchscript_file(tmp_path: Path, files: Path, ask: Ask) -> None:
+    import torch
+
+    class Net(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return image.flatten(1).float().sum(1)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.script(Net().eval()), str(tmp_path / "net"))
+    status, answer = ask("predict", tmp_path / "net", files / "picture.png")
+    assert (status, answer["outputs"]) == (0, {"output": [float(images(1, seed=5).sum())]})
+
+
 @pytest.fixture(scope="module")
 def torchscript(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch

@@ -7,10 +7,12 @@ from pathlib import Path
 from torchship.bundle.artifact import Artifact
 from torchship.errors import UsageError
 from torchship.formats import recognise, torchscript
+from torchship.formats.pictures import is_picture
 from torchship.runtime import ShippedModel
 from torchship.runtime.bare import bare_bundle
 from torchship.runtime.inputs import free_inputs
 from torchship.signature import Dim, Leaf, Parameter, Sequence, Signature, TensorSpec
+from torchship.signature.spec import Shape
 from torchship.targets import Array, runner_of
 from torchship.worker.remote import RemoteSession
 
@@ -40,7 +42,7 @@ def load_torchscript(path: Path, first: bytes, name: str) -> ShippedModel:
     if not found.inputs or not found.outputs:
         raise UsageError(f"{path} takes or gives something else than tensors", hint="ship it: `torchship ship`")
     arrays = free_inputs(first, [tensor.name for tensor in found.inputs], name)
-    signature = _signature(arrays, [tensor.name for tensor in found.outputs])
+    signature = _signature(arrays, [tensor.name for tensor in found.outputs], is_picture(first[:8]))
     artifact = Artifact(
         "torchscript", "torchscript", "bare", path.name, tuple(arrays), tuple(each.name for each in found.outputs)
     )
@@ -49,17 +51,21 @@ def load_torchscript(path: Path, first: bytes, name: str) -> ShippedModel:
     return ShippedModel(bundle, bundle.manifest.shipped[0], session, NOTES)
 
 
-def _signature(arrays: dict[str, Array], outputs: list[str]) -> Signature:
-    """The first input's types and ranks, of any size."""
-    inputs = tuple(
-        TensorSpec(name, str(array.dtype), tuple(f"{name}_{axis}" for axis in range(array.ndim)))
-        for name, array in arrays.items()
-    )
+def _signature(arrays: dict[str, Array], outputs: list[str], picture: bool) -> Signature:
+    """The first input's types and ranks, of any size; a picture's channels stay as they are."""
+    inputs = tuple(TensorSpec(name, str(array.dtype), _shape(name, array, picture)) for name, array in arrays.items())
     leaves = tuple(Leaf(place) for place in range(len(outputs)))
     return Signature(
         inputs=inputs,
         outputs=tuple(TensorSpec(name, "float32", ()) for name in outputs),
-        dims=tuple(Dim(str(size)) for spec in inputs for size in spec.shape),
+        dims=tuple(Dim(size) for spec in inputs for size in spec.shape if isinstance(size, str)),
         call=tuple(Parameter(spec.name, Leaf(place)) for place, spec in enumerate(inputs)),
         result=leaves[0] if len(leaves) == 1 else Sequence("tuple", leaves),
     )
+
+
+def _shape(name: str, array: Array, picture: bool) -> Shape:
+    dims: list[int | str] = [f"{name}_{axis}" for axis in range(array.ndim)]
+    if picture:
+        dims[1] = array.shape[1]
+    return tuple(dims)
