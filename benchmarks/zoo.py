@@ -1,7 +1,8 @@
-"""Ships every model of the zoo to every server target, judges each artifact independently, and writes docs/models.md.
+"""Ships every model of the zoo to the server targets, judges each artifact independently, and writes docs/models.md.
 
-``python benchmarks/zoo.py [--only NAME…] [--targets LIST] [--jobs N] [--raw] [--table] [--again]``. Results are kept in
-``benchmarks/results/zoo`` by the hash of torchship's code and of the model's, so that a rerun does only what changed.
+``python benchmarks/zoo.py [--only NAME…] [--targets LIST] [--jobs N] [--raw] [--fork] [--table] [--again]``.
+Results are kept in ``benchmarks/results/zoo`` by the hash of torchship's code and of the model's, so that a rerun does
+only what changed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ sys.path = [path for path in sys.path if Path(path).resolve() != HERE]  # or thi
 
 from catalogue import Entry, entries  # noqa: E402
 from page import write  # noqa: E402
-from shipping import Shipped, raw, shipped  # noqa: E402
+from shipping import FORKS, Shipped, raw, shipped  # noqa: E402
+from zygote import Zygote  # noqa: E402
 
 import torchship  # noqa: E402
 
@@ -34,6 +36,8 @@ def main() -> None:
     found = entries(tuple(options.only))
     RESULTS.mkdir(parents=True, exist_ok=True)
     targets = tuple(options.targets.replace(",", " ").split())
+    if options.fork:
+        FORKS.append(Zygote())
     if not options.table:
         with ThreadPoolExecutor(options.jobs) as pool:
             list(pool.map(lambda entry: _one(entry, targets, options), found))
@@ -47,6 +51,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=1, help="models at once")
     parser.add_argument("--raw", action="store_true", help="try the raw tools, in place of ship")
     parser.add_argument("--again", action="store_true", help="also what was done before with the same code")
+    parser.add_argument("--fork", action="store_true", help="fork tasks and workers from a process with torch imported")
     parser.add_argument("--table", action="store_true", help="only write the table from what is there")
     return parser.parse_args()
 

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from catalogue import Entry
 from compare import difference
+from zygote import Zygote
 
 HERE = Path(__file__).resolve().parent
 WITHOUT_TORCH = ("onnx", "openvino")
@@ -67,14 +68,17 @@ def shipped(entry: Entry, targets: tuple[str, ...], key: str) -> Shipped:
         start = time.monotonic()
         told = _ship(entry, targets, Path(folder))
         seconds = round(time.monotonic() - start, 1)
+        if told.get("error", "").startswith("no target could be made") and "artifacts" not in told:
+            lines = dict(line.strip().partition(": ")[::2] for line in told.get("where", "").splitlines())
+            pairs = {target: _failed(lines.get(target), None, None, None) for target in targets}
+            return Shipped(entry.kind, entry.name, key, pairs, error=told["error"], seconds=seconds)
         if "artifacts" not in told:
             pair = _failed(told.get("error"), told.get("op"), told.get("where"), told.get("hint"))
             return Shipped(
                 entry.kind, entry.name, key, dict.fromkeys(targets, pair), error=told.get("error"), seconds=seconds
             )
         rows = {row["target"]: row for row in told["artifacts"]}
-        judge = Judge(entry, Path(folder))
-        judge.answer({target: row["name"] for target, row in rows.items() if row["status"] == "ok"})
+        judge = Judge(entry, Path(folder), list(rows.values()))
         pairs = {target: judge.pair(rows[target]) for target in targets if target in rows}
         return Shipped(entry.kind, entry.name, key, pairs, told.get("notes", []), seconds=seconds)
 
@@ -99,25 +103,24 @@ def _failed(reason: str | None, op: str | None, where: str | None, hint: str | N
 class Judge:
     """Holds the artifacts of one bundle against eager."""
 
-    def __init__(self, entry: Entry, folder: Path) -> None:
+    def __init__(self, entry: Entry, folder: Path, rows: list[dict[str, Any]]) -> None:
         self._folder = folder
         self._calls = folder / "calls.pickle"
         self._error = ""
-        manifest = folder / "bundle" / "manifest.json"
-        command = [
-            sys.executable,
-            str(HERE / "probes.py"),
-            str(entry.file),
-            entry.name,
-            str(self._calls),
-            str(manifest),
-        ]
-        rc, _, err = ran(command, STEP)
+        made = {row["target"]: row["name"] for row in rows if row["status"] == "ok"}
+        if made:
+            self._ask_eager(entry)
+            self._ask(made)
+
+    def _ask_eager(self, entry: Entry) -> None:
+        manifest = self._folder / "bundle" / "manifest.json"
+        script = [sys.executable, str(HERE / "probes.py")]
+        rc, _, err = ran([*script, str(entry.file), entry.name, str(self._calls), str(manifest)], STEP)
         if rc:
             raise SystemExit(f"{entry.name}: its own eager calls failed\n{err[-1500:]}")
         self._given = pickle.loads(self._calls.read_bytes())
 
-    def answer(self, artifacts: dict[str, str]) -> None:
+    def _ask(self, artifacts: dict[str, str]) -> None:
         """Have ``artifacts`` (by target) answer: all of one kind in one process, and alone where that one died."""
         for torch in ("with", "without"):
             names = [name for target, name in artifacts.items() if (target in WITHOUT_TORCH) == (torch == "without")]
@@ -181,8 +184,13 @@ def raw(entry: Entry, tools: tuple[str, ...]) -> dict[str, Raw]:
         return found
 
 
+FORKS: list[Zygote] = []  # one, where tasks are to be forked
+
+
 def ran(command: list[str], limit: float, environment: dict[str, str] | None = None) -> tuple[int, str, str]:
     """Run a child in a session of its own; past ``limit`` seconds all of it is ended, and -9 given."""
+    if FORKS and "without" not in command:
+        return FORKS[0].ran(command, limit, environment or {})
     child = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
         env=os.environ | (environment or {}), start_new_session=True,
