@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -187,3 +188,17 @@ def broad(node: ast.expr | None) -> bool:
 )
 def test_swallowing_is_seen(source: str, lines: list[int]) -> None:
     assert list(swallowed(source)) == lines
+
+
+def test_rooms_are_drawn_in_the_order_of_their_layers() -> None:
+    layers = re.search(r"^layers = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.S | re.M)
+    assert layers is not None
+    order = {room: -place for place, line in enumerate(layers[1].splitlines()) for room in re.findall(r"\w+", line)}
+    drawn = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    rooms = [
+        room.removesuffix("/").removesuffix(".py")
+        for line in re.findall(r"^\| (`[^|]+/`|`errors.py`) \|", drawn, re.M)
+        for room in re.findall(r"`([^`]+)`", line)
+    ]
+    assert [order[room] for room in rooms] == sorted(order[room] for room in rooms)
+    assert set(rooms) == {module.split(".")[1] for module in MODULES}
