@@ -71,3 +71,27 @@ class HardFloat(nn.Module):
 class Exits(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         raise SystemExit(3)
+
+
+class Rebinds(nn.Module):
+    """Puts another tensor in its buffer's place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.mean = 0.9 * self.mean + x.mean(0)
+        return x - self.mean
+
+
+class Remembers(nn.Module):
+    """Keeps a plain attribute from call to call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return x * self.calls

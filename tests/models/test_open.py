@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.nets import Batch, Counts, Draws, Exits, HardFloat, Mixes, OfRecord, Structured
+from models.nets import Batch, Counts, Draws, Exits, HardFloat, Mixes, OfRecord, Rebinds, Remembers, Structured
 from torchship.errors import SourceError, UsageError
 from torchship.models import eager
 from torchship.models.batch import propose
@@ -74,6 +74,12 @@ def test_a_changed_buffer_is_refused_by_name(tmp_path):
     with pytest.raises(SourceError, match=r"changes its own state \(calls\) by aten\.add_") as error:
         recorded(tmp_path, Description(Counts(), (torch.ones(2, 4),)))
     assert error.value.where.startswith("nets.py:")
+
+
+@pytest.mark.parametrize(("net", "name"), [(Rebinds(), "mean"), (Remembers(), "calls")])
+def test_a_rebound_buffer_or_attribute_is_a_state_too(tmp_path, net, name):
+    with pytest.raises(SourceError, match=rf"changes its own state \({name}\)"):
+        recorded(tmp_path, Description(net.eval(), (torch.ones(2, 4),)))
 
 
 def test_a_state_that_does_not_show_is_noted_and_put_back(tmp_path):

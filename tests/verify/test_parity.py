@@ -111,3 +111,14 @@ def test_a_noisy_model_is_no_excuse_for_a_thousandth():
     eager = (exact * (1 + 2e-4)).astype(np.float32)
     assert judged(eager, (exact * (1 - 3e-4)).astype(np.float32), exact)[0].right
     assert not judged(eager, (exact * 1.004).astype(np.float32), exact)[0].right
+
+
+def test_rounding_noise_alone_is_judged_by_the_outputs_usual_size():
+    eager = np.array([3.2e-06], np.float32)  # a constant input, normalised: nothing but rounding is left
+    answer = np.array([-1.2e-05], np.float32)
+    exact = np.array([1e-14])
+    lone, usual = Judge(("y",)), Judge(("y",), scales=(2.0,))
+    for judge in (lone, usual):
+        judge.add(Sample("low", [eager], [exact]), [answer])
+    assert lone.wrong
+    assert not usual.wrong

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -28,17 +28,17 @@ def refuse_unrepeatable(model: Model, inputs: Sequence[Tensor]) -> list[str]:
     """
     state = _state(model)
     kept = {name: value.clone() for name, value in state.items()}
+    attributes = _attributes(model)
     witness = Witness(state)
     answers = []
     for run in range(_RUNS):
         torch.manual_seed(run)
         with witness:
             answers.append(eager.run(model.flat, inputs))
-    changed = [name for name, value in state.items() if not torch.equal(_bits(value), _bits(kept[name]))]
+    changed = [name for name, value in _state(model).items() if not _equal(value, kept.get(name))]
+    changed += [name for name, value in _attributes(model).items() if not _equal(value, attributes.get(name))]
     differs = any(not _same(one, other) for later in answers[1:] for one, other in zip(answers[0], later, strict=True))
-    with torch.no_grad():
-        for name in changed:
-            state[name].copy_(kept[name])
+    _put_back(model, state, kept)
     if differs:
         raise _unrepeatable(changed, witness)
     told = ", ".join(name.removeprefix("model.") for name in changed[:4])
@@ -83,6 +83,33 @@ def _state(model: Model) -> dict[str, Tensor]:
     """Parameters and buffers, those too that a state_dict leaves out."""
     module = model.flat.module
     return dict(module.named_parameters()) | dict(module.named_buffers())
+
+
+def _attributes(model: Model) -> dict[str, Tensor | float]:
+    """Tensors and numbers that the modules keep as plain attributes."""
+    return {
+        f"{path}.{name}" if path else name: value.clone() if isinstance(value, Tensor) else value
+        for path, module in model.flat.module.named_modules()
+        for name, value in vars(module).items()
+        if isinstance(value, (Tensor, int, float)) and name != "training"
+    }
+
+
+def _equal(one: object, other: object) -> bool:
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return one.shape == other.shape and one.dtype == other.dtype and torch.equal(_bits(one), _bits(other))
+    return one == other if isinstance(one, (int, float)) and isinstance(other, (int, float)) else one is other
+
+
+def _put_back(model: Model, state: Mapping[str, Tensor], kept: Mapping[str, Tensor]) -> None:
+    """Undo what forward wrote into parameters and buffers, or put in their place."""
+    with torch.no_grad():
+        for name, tensor in state.items():
+            tensor.copy_(kept[name])
+            path, _, own = name.rpartition(".")
+            owner = model.flat.module.get_submodule(path)
+            if own in owner._buffers:
+                owner._buffers[own] = tensor
 
 
 def _bits(value: Tensor) -> Tensor:

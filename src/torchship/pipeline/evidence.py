@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,12 @@ class Evidence:
         exact = read_arrays(self.path(files.exact)) if files.exact else None
         return Sample(files.name, read_arrays(self.path(files.eager)), exact, files.sizes)
 
+    @cached_property
+    def scales(self) -> tuple[float, ...]:
+        """Each output's usual greatest value: the median over the samples."""
+        seen = [[_greatest(array) for array in read_arrays(self.path(files.eager))] for files in self.reference.samples]
+        return tuple(float(np.median(each)) for each in zip(*seen, strict=True))
+
     def golden(self, files: SampleFiles) -> Golden:
         """A sample as the bundle keeps it."""
         return Golden(tuple(read_arrays(self.path(files.inputs))), tuple(read_arrays(self.path(files.eager))))
@@ -58,6 +65,12 @@ class Evidence:
 
     def _bytes(self, files: SampleFiles) -> int:
         return self.path(files.inputs).stat().st_size + self.path(files.eager).stat().st_size
+
+
+def _greatest(array: Array) -> float:
+    if array.dtype.kind not in "fc":
+        return 0.0
+    return float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
 
 
 def read_arrays(path: Path) -> list[Array]:

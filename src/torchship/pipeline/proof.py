@@ -23,7 +23,7 @@ def prove(workshop: Workshop, artifact: Artifact, folder: Path, evidence: Eviden
         WorkerError: its runtime crashed or hung.
     """
     scratch = workshop.folder("answers", f"{artifact.name}-{artifact.route}")
-    judge = Judge(evidence.outputs, evidence.reference.epsilon)
+    judge = Judge(evidence.outputs, evidence.reference.epsilon, evidence.scales)
     with workshop.worker(f"prove-{artifact.name}") as worker:
         worker.ask(
             Open(artifact, evidence.reference.signature, str(folder), artifact.settings), Opened, workshop.timeout

@@ -50,11 +50,14 @@ class Finding:
 class Judge:
     """Collects an artifact's answers, sample by sample, and gives the verdict.
 
-    ``outputs`` are the outputs' names; ``epsilon`` is the unit roundoff of the precision that the model computes in.
+    ``outputs`` are the outputs' names; ``epsilon`` is the unit roundoff of the precision that the model computes in;
+    ``scales`` are the outputs' usual greatest values: on an input that makes them vanish (a constant one, normalised)
+    rounding is still that of the usual size.
     """
 
     outputs: tuple[str, ...]
     epsilon: float = float(np.finfo(np.float32).eps)
+    scales: Sequence[float] = ()
     findings: list[Finding] = field(default_factory=list)
     allowed: dict[tuple[str, str], float] = field(default_factory=dict)
     sizes: list[dict[str, int]] = field(default_factory=list)
@@ -102,9 +105,13 @@ class Judge:
             return Finding(sample.name, name, np.inf, np.inf, f"{name}: {shape}")
         if eager.dtype.kind in "biu":
             return _compare_whole(sample.name, name, eager, exact, answer)
-        return self._compare_real(sample.name, name, eager, exact, answer)
+        usual_scale = self.scales[place] if place < len(self.scales) else 0.0
+        return self._compare_real((sample.name, name), eager, exact, answer, usual_scale)
 
-    def _compare_real(self, sample: str, name: str, eager: Array, exact: Array, answer: Array) -> Finding:
+    def _compare_real(
+        self, which: tuple[str, str], eager: Array, exact: Array, answer: Array, usual_scale: float
+    ) -> Finding:
+        sample, name = which
         usual = np.isfinite(eager)
         if special := _special_difference(eager, answer, usual):
             return Finding(sample, name, np.inf, np.inf, f"{name}: {special}")
@@ -113,25 +120,26 @@ class Judge:
         wide = np.complex128 if eager.dtype.kind == "c" else np.float64
         ours, theirs, true = (array[usual].astype(wide) for array in (eager, answer, exact))
         true = np.where(np.isfinite(true), true, ours)
-        noise, error = _noise_and_error(ours, theirs, true, self.epsilon)
-        allowed = _allowed(noise, _greatest(true), self.epsilon)
+        scale = max(_greatest(true), usual_scale)
+        noise, error = _noise_and_error(ours, theirs, true, math.sqrt(self.epsilon) * scale)
+        allowed = _allowed(noise, scale, self.epsilon)
         self.allowed[sample, name] = 2 * allowed
         told = None
         if error > allowed:
             at = np.unravel_index(int(np.abs(np.where(usual, answer - eager, 0)).argmax()), eager.shape)
             told = f"{_place(name, at)} is {answer[at]:.6g}, eager gives {eager[at]:.6g} ({allowed:.1e} is allowed)"
-        unit = max(noise, self.epsilon * _greatest(true), float(np.finfo(np.float32).tiny))
+        unit = max(noise, self.epsilon * scale, float(np.finfo(np.float32).tiny))
         return Finding(sample, name, error / unit, _greatest(theirs - ours), told)
 
 
-def _noise_and_error(ours: Array, theirs: Array, true: Array, epsilon: float) -> tuple[float, float]:
+def _noise_and_error(ours: Array, theirs: Array, true: Array, bound: float) -> tuple[float, float]:
     """Eager's own rounding error, and the artifact's distance from the true answer.
 
-    Where eager and float64 are further apart than rounding explains (a branch, a tie of a sort, an index went the
-    other way), either of the two counts as true, and nothing is learnt about the noise.
+    Where eager and float64 are further apart than ``bound``, which rounding doesn't explain (a branch, a tie of a sort,
+    an index went the other way), either of the two counts as true, and nothing is learnt about the noise.
     """
     apart = np.abs(ours - true)
-    rounding = apart <= math.sqrt(epsilon) * _greatest(true)
+    rounding = apart <= bound
     error = np.where(rounding, np.abs(theirs - true), np.minimum(np.abs(theirs - true), np.abs(theirs - ours)))
     return float(apart[rounding].max(initial=0.0)), float(error.max())
 
