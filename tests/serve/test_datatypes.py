@@ -11,7 +11,7 @@ import pytest
 from torchship.errors import UnavailableError
 from torchship.serve.v2.datatypes import check_servable
 from torchship.serve.v2.message import Input
-from torchship.serve.v2.reader import Inference, RequestReader, Wanted
+from torchship.serve.v2.reader import Question, RequestReader, Wanted
 from torchship.serve.v2.tensors import TensorReader
 from torchship.serve.v2.writer import ResponseWriter
 from torchship.signature import Dim, Leaf, Parameter, Signature, TensorSpec
@@ -80,7 +80,7 @@ def test_metadata_names_them(server):
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        ([2, 0, 0], "0 or 1"),
+        ([2, 0, 0], "1 and 0"),
         ([0.5, 0, 0], "true and false"),
         (["true", 0, 0], "true and false"),
         ([None, 1, 0], "true"),
@@ -119,7 +119,7 @@ def message(name: str, shape: list[int], data: object) -> bytes:
 
 
 def read_of(name: str, shape: list[int], data: object) -> np.ndarray:
-    return RequestReader(lone(name)).read(message(name, shape, data), None).arrays[0]
+    return RequestReader(lone(name)).read(message(name, shape, data), None)[1][0]
 
 
 def refused_of(name: str, sentence: str, shape: list[int], data: object) -> None:
@@ -137,16 +137,16 @@ def test_bfloat16_travels_as_upper_halves():
     text = json.dumps(
         {"inputs": [{"name": "x", "shape": [1, 4], "datatype": "BF16", "parameters": {"binary_data_size": 8}}]}
     ).encode()
-    read = RequestReader(signature).read(text + halves.tobytes(), len(text))
-    np.testing.assert_array_equal(read.arrays[0].view(np.uint32), halves.astype(np.uint32) << 16)
-    _, parts, _ = ResponseWriter(signature, "m", "1").write(Inference([], [Wanted(0, True)], "", None), read.arrays)
+    _, read = RequestReader(signature).read(text + halves.tobytes(), len(text))
+    np.testing.assert_array_equal(read[0].view(np.uint32), halves.astype(np.uint32) << 16)
+    _, parts, _ = ResponseWriter(signature, "m", "1").write(Question([Wanted(0, True)]), read)
     assert bytes(parts[1]) == halves.tobytes()
 
 
 def test_bfloat16_is_rounded_to_the_nearest_ties_to_even():
     ties = np.array([0x3F808000, 0x3F818000, 0x3F808001, 0x7FC00001, 0x7F800000, 0xFF800000], np.uint32)
     _, parts, _ = ResponseWriter(lone("bfloat16"), "m", "1").write(
-        Inference([], [Wanted(0, True)], "", None), [ties.view(np.float32)[None]]
+        Question([Wanted(0, True)]), [ties.view(np.float32)[None]]
     )
     assert np.frombuffer(parts[1], "<u2").tolist() == [0x3F80, 0x3F82, 0x3F81, 0x7FC0, 0x7F80, 0xFF80]
 

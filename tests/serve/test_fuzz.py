@@ -73,11 +73,11 @@ def test_a_request_is_read_or_refused(made):
     dtype, body, head = made
     reader = READERS[dtype]
     try:
-        read = reader.read(body, head)
+        _, arrays = reader.read(body, head)
     except Refusal as refusal:
         check_refusal(refusal)
         return
-    (array,) = read.arrays
+    (array,) = arrays
     assert array.ndim == 2
     assert 1 <= array.shape[0] <= 3
     assert array.shape[1] == 2

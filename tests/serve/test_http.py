@@ -24,13 +24,13 @@ class Backend:
         self.abandoned = 0
 
     def handle(self, exchange: Exchange) -> None:
-        if exchange.path == b"/wait":
+        if exchange.head.path == b"/wait":
             exchange.waiter = self
             self.waiting.append(exchange)
-        elif exchange.path == b"/fail":
+        elif exchange.head.path == b"/fail":
             raise ZeroDivisionError
         else:
-            told = b"%b %b?%b %d" % (exchange.method, exchange.path, exchange.query, len(exchange.body))
+            told = b"%b %b?%b %d" % (exchange.head.method, exchange.head.path, exchange.head.query, len(exchange.body))
             exchange.reply(200, b"text/plain", (told, b"|", bytes(exchange.body[:9])))
 
     def abandon(self) -> None:

@@ -10,7 +10,7 @@ from torchship.serve import metrics
 from torchship.serve.board import Row
 from torchship.serve.http.exchange import Exchange
 from torchship.serve.refusal import Refusal
-from torchship.serve.v2.reader import Inference
+from torchship.serve.v2.reader import Question
 from torchship.serve.work import Work
 from torchship.targets import Array
 
@@ -65,13 +65,13 @@ class Call(Work):
 class InferCall(Call):
     """``…/infer``."""
 
-    __slots__ = ("request",)
+    __slots__ = ("question",)
 
-    request: Inference
+    question: Question
 
     def write(self, exchange: Exchange, outputs: list[Array]) -> None:
         """As the protocol has it."""
-        exchange.reply(200, *self.model.writer.write(self.request, outputs))
+        exchange.reply(200, *self.model.writer.write(self.question, outputs))
 
 
 class PredictCall(Call):

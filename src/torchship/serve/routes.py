@@ -6,6 +6,7 @@ from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
 from torchship.serve.http.exchange import Exchange
+from torchship.serve.http.head import Head
 from torchship.serve.refusal import Refusal
 
 Handler = Callable[[Exchange], None]
@@ -39,13 +40,19 @@ class Routes:
         Raises:
             Refusal: 404 where there is nothing, 405 with ``Allow`` where the method is another.
         """
-        resource = self._resources.get(exchange.path) or self._respelt(exchange.path)
-        handler = resource.get(exchange.method)
+        head = exchange.head
+        if head.handler is None:
+            head.handler = self._handler(head)
+        head.handler(exchange)
+
+    def _handler(self, head: Head) -> Handler:
+        resource = self._resources.get(head.path) or self._respelt(head.path)
+        handler = resource.get(head.method)
         if handler is None:
             allowed = ", ".join(sorted(method.decode() for method in resource))
-            told = f"{exchange.method.decode('latin-1')} isn't answered here; {allowed} is"
+            told = f"{head.method.decode('latin-1')} isn't answered here; {allowed} is"
             raise Refusal(405, told, headers=f"allow: {allowed}\r\n".encode())
-        handler(exchange)
+        return handler
 
     def _respelt(self, path: bytes) -> Resource:
         """Look again for a path that is percent-encoded, or a whole URL."""

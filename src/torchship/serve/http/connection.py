@@ -7,13 +7,12 @@ import logging
 import time
 from collections import deque
 from collections.abc import Sequence
-from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
-import httptools
-
 from torchship.serve.http.exchange import Exchange, Part
+from torchship.serve.http.head import Head
+from torchship.serve.http.parsing import Phase, RequestParser
 from torchship.serve.metrics import count_status
 from torchship.serve.refusal import Refusal
 
@@ -24,51 +23,26 @@ _log = logging.getLogger("torchship.serve")
 _REASONS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _JOINED = 64 * 1024  # below this, one copy is cheaper than several buffers
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class Phase(Enum):
-    """What a connection is waiting for."""
-
-    IDLE = "a request to begin"
-    HEAD = "the rest of a head"
-    BODY = "the rest of a body"
-    DEAF = "its end: what comes is thrown away"
+_UNREADABLE = Head(b"", b"", {}, keep_alive=False)
 
 
 class Connection(asyncio.BufferedProtocol):
-    """Parses requests, and hands them to the site's handler one at a time.
+    """Hands requests to the site's handler, one at a time.
 
-    A body of known length that doesn't come with its head is read from the socket into its place, past the parser.
+    ``refusal``: why it can't be read on; once it is sent, what still comes is thrown away.
     """
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._parser = RequestParser(site.limits, site.heads, self._take, self._proceed)
         self._transport: asyncio.Transport | None = None
         self._ready: deque[Exchange] = deque()
         self._current: Exchange | None = None
         self._advancing = False
-        self._choked = 0.0
-        self._phase = Phase.IDLE
-        self._since = time.monotonic()
-        self._begin()
-
-    def _begin(self) -> None:
-        self._parser = httptools.HttpRequestParser(self)
-        self._fill: memoryview | None = None
-        self._filled = 0
-        self._forget()
-
-    def _forget(self) -> None:
-        self._begun = False
-        self._head_read = 0
-        self._target = b""
-        self._headers: dict[bytes, bytes] = {}
-        self._head_size = 0
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._length = -1
-        self._head_done = False
         self._refusal: Refusal | None = None
+        self._choked = 0.0
+        self._begun = 0
+        self._since = time.monotonic()
 
     # -- asyncio's side -------------------------------------------------------------------------------------------
 
@@ -82,22 +56,24 @@ class Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
         """Where to read into: the rest of a body, or what all connections share."""
-        if self._fill is not None:
-            return self._fill[self._filled :]
-        return self._site.scratch
+        return self._parser.rest() or self._site.scratch
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes have come."""
-        if self._phase is Phase.DEAF:
+        parser, site = self._parser, self._site
+        if self._refusal is not None:
             return
-        if self._fill is not None:
-            self._filled += nbytes
-            if self._filled == self._length:
-                self._complete(self._fill)
-                self._begin()
-                self._advance()
+        try:
+            if parser.rest() is not None:
+                parser.rest_read(nbytes)
+            else:
+                parser.feed(site.read, site.scratch, nbytes)
+        except Refusal as refusal:
+            self._turn_away(refusal)
             return
-        self._feed(self._site.scratch[:nbytes])
+        if parser.begun != self._begun:
+            self._begun = parser.begun
+            self._since = time.monotonic()
         self._advance()
 
     def eof_received(self) -> None:
@@ -121,111 +97,16 @@ class Connection(asyncio.BufferedProtocol):
         self._choked = 0.0
         self._advance()
 
-    # -- the parser's side ----------------------------------------------------------------------------------------
+    # -- requests -------------------------------------------------------------------------------------------------
 
-    def _feed(self, data: memoryview) -> None:
-        while data:
-            self._begun = False
-            try:
-                self._parser.feed_data(data)
-                break
-            except httptools.HttpParserUpgrade as upgrade:
-                # Nothing else is spoken here: it is answered as the HTTP request that it also is, and HTTP goes on.
-                self._begin()
-                data = data[upgrade.args[0] :]
-            except httptools.HttpParserError as error:
-                self._turn_away(self._refusal or Refusal(400, f"this isn't HTTP/1.1: {error}"))
-                return
-        self._look_ahead(len(data))
+    def _take(self, head: Head, body: Part) -> None:
+        """A request is whole."""
+        self._ready.append(Exchange(self, head, body))
 
-    def _look_ahead(self, fed: int) -> None:
-        """Bound a head that doesn't end (the parser keeps it); leave the parser for a body that is yet to come."""
-        if self._head_done:
-            if self._length > self._size:
-                self._fill_from(self._parts)
-        elif not self._begun:
-            self._head_read += fed
-            if self._head_read > self._site.limits.head:
-                self._turn_away(_too_long(self._site.limits.head))
-
-    def _fill_from(self, parts: list[bytes]) -> None:
-        """Read the rest of the body straight into its place."""
-        self._fill = memoryview(bytearray(self._length))
-        for part in parts:
-            self._fill[self._filled : self._filled + len(part)] = part
-            self._filled += len(part)
-
-    def on_message_begin(self) -> None:
-        """The first byte of a request has come."""
-        self._forget()
-        self._begun = True
-        self._phase = Phase.HEAD
-        self._since = time.monotonic()
-
-    def on_url(self, part: bytes) -> None:
-        """The request's target, or a piece of it."""
-        self._target += part
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """One header line; those behind a chunked body (trailers) are not looked at."""
-        if self._head_done:
-            return
-        self._head_size += len(name) + len(value) + 4
-        name = name.lower()
-        headers = self._headers
-        headers[name] = headers[name] + b", " + value if name in headers else value
-        if self._head_size > self._site.limits.head or len(headers) > self._site.limits.headers:
-            self._stop(_too_long(self._site.limits.head))
-
-    def on_headers_complete(self) -> None:
-        """The head is whole: is there a reason not to read the body?"""
-        self._head_done = True
-        self._phase = Phase.BODY
-        self._since = time.monotonic()
-        headers = self._headers
-        length = headers.get(b"content-length")
-        if length is not None:
-            self._length = int(length)
-            if self._length > self._site.limits.body:
-                self._stop(_too_large(self._site.limits.body))
-        if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
-            self._stop(Refusal(400, "the only transfer encoding that is understood is chunked"))
-        if b"host" not in headers and self._parser.get_http_version() != "1.0":
-            self._stop(Refusal(400, "the Host header is missing"))
-        if b"expect" in headers:
-            self._expected(headers[b"expect"])
-
-    def _expected(self, expectation: bytes) -> None:
-        if expectation.lower() != b"100-continue":
-            self._stop(Refusal(417, "the only expectation that is understood is 100-continue"))
-        elif self._transport is not None and self._current is None and not self._ready:
+    def _proceed(self) -> None:
+        """A client waits to be asked for the body; where others come first, it may wait on, as the protocol has it."""
+        if self._transport is not None and self._current is None and not self._ready:
             self._transport.write(_CONTINUE)
-
-    def on_body(self, part: bytes) -> None:
-        """A piece of the body."""
-        self._size += len(part)
-        if self._size > self._site.limits.body:
-            self._stop(_too_large(self._site.limits.body))
-        self._parts.append(part)
-
-    def on_message_complete(self) -> None:
-        """The request is whole."""
-        self._complete(self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
-
-    def _complete(self, body: Part) -> None:
-        exchange = Exchange(self, self._parser.get_method(), self._target, self._headers)
-        exchange.body = body
-        exchange.keep_alive = self._parser.should_keep_alive()
-        self._ready.append(exchange)
-        self._phase = Phase.IDLE
-        self._since = time.monotonic()
-
-    def _stop(self, refusal: Refusal) -> None:
-        """Leave the parser: it wraps what a callback raises, so the reason is kept aside."""
-        self._refusal = refusal
-        raise refusal
-
-    # -- answering ------------------------------------------------------------------------------------------------
 
     def _advance(self) -> None:
         """Begin the next request that has arrived, if none is under way; what is answered at once makes way at once."""
@@ -244,26 +125,24 @@ class Connection(asyncio.BufferedProtocol):
 
     def _handle(self, exchange: Exchange) -> None:
         try:
-            if exchange.refusal is not None:
-                raise exchange.refusal
+            if exchange.head is _UNREADABLE and self._refusal is not None:
+                raise self._refusal
             self._site.handle(exchange)
         except Refusal as refusal:
             exchange.refuse(refusal)
         except Exception:  # noqa: BLE001 - one request's failure harms no other
-            _log.exception("answering %s failed", exchange.path.decode("latin-1"))
+            _log.exception("answering %s failed", exchange.head.path.decode("latin-1"))
             if self._current is exchange:
                 exchange.refuse(Refusal(500, "the server failed on this request; its log says why"))
 
     def _turn_away(self, refusal: Refusal) -> None:
         """Answer what can't be read on, after what came before it, and hear no more."""
-        self._phase = Phase.DEAF
+        self._refusal = refusal
         self._since = time.monotonic()
-        self._fill = None
-        exchange = Exchange(self, b"", b"", {})
-        exchange.refusal = refusal
-        exchange.keep_alive = False
-        self._ready.append(exchange)
+        self._take(_UNREADABLE, b"")
         self._advance()
+
+    # -- answers --------------------------------------------------------------------------------------------------
 
     def send(self, status: int, kind: bytes, parts: Sequence[Part], headers: bytes) -> None:
         """Send the answer to the current request."""
@@ -272,12 +151,12 @@ class Connection(asyncio.BufferedProtocol):
             return
         site = self._site
         count_status(site.row, status)
-        keep = current.keep_alive and not site.draining
+        keep = current.head.keep_alive and not site.draining
         size = sum(map(len, parts)) if len(parts) > 1 else len(parts[0])
         head = b"%bcontent-type: %b\r\n%b%b%bcontent-length: %d\r\n\r\n" % (
             _REASONS[status], kind, site.stamp, headers, b"" if keep else b"connection: close\r\n", size,
         )  # fmt: skip
-        if current.method == b"HEAD":
+        if current.head.method == b"HEAD":
             self._transport.write(head)
         elif size < _JOINED:
             self._transport.write(b"".join((head, *parts)))
@@ -295,7 +174,7 @@ class Connection(asyncio.BufferedProtocol):
         self._ready.clear()
         if self._transport is None:
             return
-        if self._phase is Phase.DEAF and self._transport.can_write_eof():
+        if self._refusal is not None and self._transport.can_write_eof():
             self._transport.write_eof()
             self._transport.resume_reading()
         else:
@@ -313,25 +192,19 @@ class Connection(asyncio.BufferedProtocol):
             return
         if self._current is not None or self._ready:
             return
-        waited = now - self._since
-        if self._phase is Phase.IDLE and waited > limits.idle:
+        waited, phase = now - self._since, self._parser.phase
+        if self._refusal is not None:
+            if waited > limits.linger:
+                self._transport.abort()
+        elif phase is Phase.IDLE and waited > limits.idle:
             self._transport.close()
-        elif self._phase is Phase.DEAF and waited > limits.linger:
-            self._transport.abort()
-        elif self._phase is Phase.HEAD and waited > limits.patience:
+        elif phase is Phase.HEAD and waited > limits.patience:
             self._turn_away(Refusal(408, f"the head of the request took more than {limits.patience:.0f} s"))
-        elif self._phase is Phase.BODY and waited > limits.patience + max(self._size, self._filled) / limits.pace:
+        elif phase is Phase.BODY and waited > limits.patience + self._parser.received / limits.pace:
             self._turn_away(Refusal(408, f"the body came slower than {limits.pace} bytes a second"))
 
     def finish(self) -> None:
         """The server ends: close it now if nothing of it is under way."""
-        if self._current is None and not self._ready and self._phase is Phase.IDLE and self._transport is not None:
+        idle = self._parser.phase is Phase.IDLE or self._refusal is not None
+        if idle and self._current is None and not self._ready and self._transport is not None:
             self._transport.close()
-
-
-def _too_large(limit: int) -> Refusal:
-    return Refusal(413, f"the body is larger than {limit} bytes")
-
-
-def _too_long(limit: int) -> Refusal:
-    return Refusal(431, f"the head of the request is longer than {limit} bytes, or has too many lines")

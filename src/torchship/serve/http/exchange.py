@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from torchship.serve.http.head import Head
 from torchship.serve.refusal import Refusal
 
 Part = bytes | bytearray | memoryview
@@ -33,20 +34,16 @@ class Waiter(Protocol):
 
 
 class Exchange:
-    """A request that has arrived whole. Header names are in lower case; ``arrived`` is ``perf_counter_ns``."""
+    """A request that has arrived whole, and is answered once. ``arrived`` is ``perf_counter_ns``."""
 
-    __slots__ = ("arrived", "body", "carrier", "headers", "keep_alive", "method", "path", "query", "refusal", "waiter")
+    __slots__ = ("arrived", "body", "carrier", "head", "waiter")
 
-    def __init__(self, carrier: Carrier, method: bytes, target: bytes, headers: dict[bytes, bytes]) -> None:
+    def __init__(self, carrier: Carrier, head: Head, body: Part) -> None:
         self.carrier = carrier
-        self.method = method
-        self.path, _, self.query = target.partition(b"?")
-        self.headers = headers
-        self.body: Part = b""
-        self.keep_alive = True
+        self.head = head
+        self.body = body
         self.arrived = perf_counter_ns()
         self.waiter: Waiter | None = None
-        self.refusal: Refusal | None = None
 
     def reply(self, status: int, kind: bytes, parts: Sequence[Part], headers: bytes = b"") -> None:
         """Answer it, once. ``headers`` are whole header lines; a client that is gone is no error."""

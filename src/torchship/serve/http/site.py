@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from torchship.serve.board import Row
+from torchship.serve.http.head import Heads
+from torchship.serve.http.limits import Limits
 from torchship.serve.metrics import CONNECTIONS
 
 if TYPE_CHECKING:
@@ -18,28 +19,10 @@ if TYPE_CHECKING:
 _READ = 64 * 1024
 
 
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """What a client may do to a worker. Times are seconds, sizes bytes.
-
-    ``pace``: bytes a second that a body must come at on the average, once ``patience`` has passed.
-    ``linger``: how long what a refused client still sends is read and thrown away, so that it gets to read why.
-    """
-
-    body: int
-    head: int = 32 * 1024
-    headers: int = 100
-    connections: int = 4096
-    idle: float = 75.0
-    patience: float = 20.0
-    pace: int = 8 * 1024
-    linger: float = 10.0
-
-
 class Site:
     """The handler of requests, the limits, and the connections that are open.
 
-    ``scratch`` is what all connections read into: what is read is parsed before the next one reads.
+    All connections read into ``read`` (``scratch`` is a view of it): what is read is parsed before the next one reads.
     """
 
     def __init__(self, handle: Callable[[Exchange], None], limits: Limits, row: Row) -> None:
@@ -48,7 +31,9 @@ class Site:
         self.row = row
         self.connections: set[Connection] = set()
         self.draining = False
-        self.scratch = memoryview(bytearray(_READ))
+        self.heads = Heads()
+        self.read = bytearray(_READ)
+        self.scratch = memoryview(self.read)
         self.stamp = b""
         self.tick()
 

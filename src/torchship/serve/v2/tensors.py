@@ -49,12 +49,10 @@ class TensorReader:
         if tail is not None:
             if given.data is not msgspec.UNSET:
                 raise Refusal(400, f"input {self.name} has both data and binary_data_size")
-            array = self._from_bytes(tail, shape)
-        elif given.data is msgspec.UNSET:
+            return self.from_bytes(tail, shape)
+        if given.data is msgspec.UNSET:
             raise Refusal(400, f"input {self.name} has neither data nor binary_data_size")
-        else:
-            array = self._from_json(bytes(given.data), shape)
-        return array
+        return self._from_json(bytes(given.data), shape)
 
     def from_all(self, body: memoryview) -> Array:
         """Give the array whose bytes ``body`` is; a dynamic first axis takes what size that needs.
@@ -71,7 +69,24 @@ class TensorReader:
             first = len(body) // row if row else 0
         shape = (first, *fixed) if self._spec.shape else ()
         self._check_shape(shape, {})
-        return self._from_bytes(body, shape)
+        return self.from_bytes(body, shape)
+
+    def from_bytes(self, tail: memoryview, shape: tuple[int, ...]) -> Array:
+        """Give the array of this shape, which was found right; refuses (400) another number of bytes, and NaN."""
+        needed = prod(shape) * self._wire.itemsize
+        if len(tail) != needed:
+            told = f"{list(shape)} of {self._datatype} is {needed} bytes, it has {len(tail)}"
+            raise Refusal(400, f"input {self.name}: {told}")
+        flat: Array = np.frombuffer(tail, self._wire if self._dtype.kind != "b" else np.uint8)
+        if self._datatype == BF16:
+            flat = (flat.astype(np.uint32) << 16).view(np.float32)
+        elif self._dtype.kind == "b":
+            if (flat > 1).any():
+                raise Refusal(400, f"input {self.name} is BOOL: its bytes are 0 or 1")
+            flat = flat.astype(np.bool_)
+        elif not flat.flags.aligned or not flat.dtype.isnative:
+            flat = flat.astype(self._dtype)
+        return self._without_nan(flat.reshape(shape))
 
     def _check_shape(self, shape: tuple[int, ...], sizes: dict[str, int]) -> None:
         """``check_shape`` has the sentences, and takes longer."""
@@ -94,22 +109,6 @@ class TensorReader:
         if text.rfind(b"[") > 0 and flat.size and text.translate(None, _NO_BRACKETS) != _nesting(shape):
             raise Refusal(400, f"input {self.name}: data is nested otherwise than {list(shape)}; flat will do too")
         return flat.reshape(shape)
-
-    def _from_bytes(self, tail: memoryview, shape: tuple[int, ...]) -> Array:
-        needed = prod(shape) * self._wire.itemsize
-        if len(tail) != needed:
-            told = f"{list(shape)} of {self._datatype} is {needed} bytes, it has {len(tail)}"
-            raise Refusal(400, f"input {self.name}: {told}")
-        flat: Array = np.frombuffer(tail, self._wire if self._dtype.kind != "b" else np.uint8)
-        if self._datatype == BF16:
-            flat = (flat.astype(np.uint32) << 16).view(np.float32)
-        elif self._dtype.kind == "b":
-            if (flat > 1).any():
-                raise Refusal(400, f"input {self.name} is BOOL: its bytes are 0 or 1")
-            flat = flat.astype(np.bool_)
-        elif not flat.flags.aligned or not flat.dtype.isnative:
-            flat = flat.astype(self._dtype)
-        return self._without_nan(flat.reshape(shape))
 
     def _without_nan(self, array: Array) -> Array:
         if self._dtype.kind == "f" and array.size and np.isnan(np.minimum.reduce(array, axis=None)):

@@ -7,7 +7,7 @@ import numpy as np
 
 from torchship.serve.http.exchange import JSON, Part
 from torchship.serve.v2.datatypes import BF16, datatype
-from torchship.serve.v2.reader import Inference
+from torchship.serve.v2.reader import Question
 from torchship.signature import Signature
 from torchship.targets import Array
 
@@ -26,16 +26,16 @@ class ResponseWriter:
         ]
         self._halves = [datatype(spec.dtype) == BF16 for spec in signature.outputs]
 
-    def write(self, request: Inference, answers: list[Array]) -> tuple[bytes, list[Part], bytes]:
+    def write(self, question: Question, answers: list[Array]) -> tuple[bytes, list[Part], bytes]:
         """Give the content type, the body's parts, and header lines. NaN and infinities are null in JSON."""
         tails: list[Part] = []
         outputs = [
             self._binary(wanted.index, answers[wanted.index], tails)
             if wanted.binary
             else self._json(wanted.index, answers[wanted.index])
-            for wanted in request.outputs
+            for wanted in question.outputs
         ]
-        own = b',"id":' + _encode(request.id) if request.id else b""
+        own = b',"id":' + _encode(question.id) if question.id else b""
         text = b'%b%b,"outputs":[%b]}' % (self._open, own, b",".join(outputs))
         if not tails:
             return JSON, [text], b""
