@@ -50,7 +50,7 @@ class Signature(msgspec.Struct, frozen=True):
 
     @property
     def batch(self) -> str | None:
-        """The dim that is axis 0 of every input and every output: what may be cut and joined. None where there is none."""
+        """The dim that is axis 0 of every input and output: what may be cut and joined; None where there is none."""
         firsts = {spec.shape[0] if spec.shape else None for spec in (*self.inputs, *self.outputs)}
         first = firsts.pop() if len(firsts) == 1 else None
         return first if isinstance(first, str) else None

@@ -89,7 +89,8 @@ def flatten(value: object, is_tensor: Callable[[object], bool], path: str = "") 
                 hint="pass tensors, numbers, strings, lists, tuples, dicts, named tuples or dataclasses",
             )
         keys, items, build = parts
-        return build(tuple(walk(item, f"{at}.{key}" if at else str(key)) for key, item in zip(keys, items, strict=True)))
+        named = zip(keys, items, strict=True)
+        return build(tuple(walk(item, f"{at}.{key}" if at else str(key)) for key, item in named))
 
     return Flattened(walk(value, path), leaves, paths)
 
@@ -144,6 +145,6 @@ def unflatten(tree: Tree, leaves: list[Any]) -> Any:
 @lru_cache(maxsize=256)
 def _record_class(name: str, fields: tuple[str, ...]) -> Callable[..., Any]:
     try:
-        return namedtuple(name, fields)  # type: ignore[misc]
+        return namedtuple(name, fields)
     except ValueError:  # a field that a named tuple can't have (an underscore first, a keyword)
         return lambda *items: dict(zip(fields, items, strict=True))
