@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from torchship.convert.diagnosis import diagnose
+from torchship.convert.diagnosis import diagnose, witnessed
 from torchship.convert.scripting import scriptable
 from torchship.errors import CaptureError, TorchshipError
 from torchship.models.model import Axes, Model
@@ -26,17 +26,16 @@ def capture(model: Model, form: Form, signature: Signature) -> Captured:
     """
     axes = axes_of(signature)
     examples = example_for(model, axes)
-    if form in model.description.native:
-        return Captured(form, model.description.native[form], examples, signature)
-    if form in model.description.closed or form not in _CAPTURES:
+    native = model.description.native.get(form)
+    if native is None and (form in model.description.closed or form not in _CAPTURES):
         why = model.description.closed.get(form, f"it has no capture as {form.value}")
         raise CaptureError(f"from this source there is no route by way of {form.value}: {why}")
     try:
-        value = _CAPTURES[form](model, examples, axes)
+        value = native() if native is not None else _CAPTURES[form](model, examples, axes)
     except TorchshipError:
         raise
     except Exception as error:
-        raise diagnose(error, f"capturing as {form.value}") from error
+        raise diagnose(error, f"capturing {_BY[form]}") from error
     return Captured(form, value, examples, signature, module=model.flat)
 
 
@@ -52,12 +51,13 @@ def _exported(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, ...]
     """Non-strict first, which runs the user's Python as it is; strict where that fails."""
     shapes = _dynamic_shapes(axes)
     try:
-        return torch.export.export(model.flat, examples, dynamic_shapes=shapes, strict=False)
+        with witnessed():
+            return torch.export.export(model.flat, examples, dynamic_shapes=shapes, strict=False)
     except Exception as first:  # noqa: BLE001 - told by whoever called, with its operator and place
         try:
             return torch.export.export(model.flat, examples, dynamic_shapes=shapes, strict=True)
-        except Exception as second:
-            raise first from second  # the non-strict one names the user's own line
+        except Exception:  # noqa: BLE001 - the non-strict one names the user's own line
+            raise first from None
 
 
 def _dynamic_shapes(axes: tuple[Axes, ...]) -> tuple[dict[int, Any], ...]:
@@ -85,6 +85,9 @@ class _quiet(warnings.catch_warnings):  # noqa: N801 - reads as the context it i
         torch.set_grad_enabled(False)
 
 
+_BY = {
+    Form.EXPORTED: "by torch.export", Form.SCRIPTED: "by torch.jit.script", Form.TRACED: "by torch.jit.trace",
+}  # fmt: skip
 _CAPTURES: dict[Form, Callable[[Model, tuple[Tensor, ...], tuple[Axes, ...]], Any]] = {
     Form.EXPORTED: _exported,
     Form.SCRIPTED: _scripted,

@@ -22,6 +22,9 @@ _MACHINERY = (
 )  # fmt: skip
 _LAYERS = "torch/nn/modules/"
 _DEFINED = re.compile(r"\s*(?:async )?def (\w+)")
+_PYTHON = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
+_SCRIPT = re.compile(r'File "([^"]+)", line (\d+)\n')
+_TRACED = re.compile(r"^(\S.*\.py)\((\d+)\): (\S+)$", re.MULTILINE)
 _CALLING = ("torch/nn/modules/module.py", "torch/nn/modules/container.py")
 
 
@@ -90,6 +93,14 @@ def of_traceback(error: BaseException) -> Iterator[Place]:
     """The frames of ``error``, outermost first."""
     for frame, line in traceback.walk_tb(error.__traceback__):
         yield Place(frame.f_code.co_filename, line, frame.f_code.co_name)
+
+
+def quoted(text: str) -> list[Place]:
+    """The lines of Python that a message of torch's quotes, deepest last."""
+    script = [Place(file, int(line), enclosing(file, int(line))) for file, line in _SCRIPT.findall(text)]
+    traced = [Place(file, int(line), name) for file, line, name in _TRACED.findall(text)]
+    python = [Place(file, int(line), name) for file, line, name in _PYTHON.findall(text)]
+    return [*python, *reversed(traced), *reversed(script)]
 
 
 def enclosing(file: str, line: int) -> str:

@@ -5,11 +5,11 @@ Whatever else is printed, by converters or by the user's code, goes to stderr, w
 
 from __future__ import annotations
 
-import faulthandler
+import errno
 import os
 import sys
 import traceback
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
@@ -17,11 +17,16 @@ from torchship import errors
 from torchship.worker import lifeline
 from torchship.worker.protocol import Answer, Failure, Job
 
+if TYPE_CHECKING:
+    from torchship.worker.jobs import Jobs
+
+_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)
+
 
 def main() -> None:
     """Serve jobs until the parent closes the pipe."""
     lifeline.die_with_parent()
-    faulthandler.enable()
+    lifeline.tell_where()
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123 - for code that asks its user; lives as long as the process
@@ -36,28 +41,24 @@ def serve(jobs: BinaryIO, answers: BinaryIO) -> None:
     doing = Jobs()
     decoder = msgspec.json.Decoder(Job)
     for line in jobs:
-        answers.write(msgspec.json.encode(answer(doing.do, decoder.decode(line))) + b"\n")
+        answers.write(msgspec.json.encode(answer(doing, decoder.decode(line))) + b"\n")
 
 
-def answer(do: object, job: Job) -> Answer:
+def answer(doing: Jobs, job: Job) -> Answer:
     """Do one job; an exception becomes a Failure."""
     try:
-        return Answer(result=msgspec.Raw(msgspec.json.encode(do(job))))  # type: ignore[operator]
+        return Answer(result=msgspec.Raw(msgspec.json.encode(doing.do(job))))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - it goes to the parent as it is
         traceback.print_exc()
-        return Answer(failure=failure(error))
+        return Answer(failure=failure(error, doing))
 
 
-def failure(error: BaseException) -> Failure:
+def failure(error: BaseException, doing: Jobs) -> Failure:
     """Put an exception into the words of ``torchship.errors``."""
-    told = "".join(traceback.format_exception(error))[-8000:]
-    if isinstance(error, errors.TorchshipError):
-        return Failure(type(error).__name__, error.what, error.where, error.hint, error.op, told)
-    if isinstance(error, MemoryError):
-        return Failure("WorkerError", "out of memory", traceback=told)
-    if isinstance(error, OSError) and error.strerror:
-        return Failure("StorageError", error.strerror, where=str(error.filename), traceback=told)
-    return Failure("ConversionError", f"{type(error).__name__}: {str(error).strip()[:400]}", traceback=told)
+    if isinstance(error, OSError) and error.errno in _STORAGE:
+        return Failure("StorageError", str(error.strerror), where=str(error.filename))
+    told = error if isinstance(error, errors.TorchshipError) else doing.diagnose(error)
+    return Failure(type(told).__name__, told.what, told.where, told.hint, told.op)
 
 
 if __name__ == "__main__":

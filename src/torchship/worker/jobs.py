@@ -38,6 +38,17 @@ class Jobs:
     def __init__(self) -> None:
         self._session: Session | None = None
         self._call_seconds: float | None = None
+        self._artifact: Open | None = None
+
+    def diagnose(self, error: BaseException) -> TorchshipError:
+        """Say why the artifact that was opened last failed, with the user's line where its graph was kept."""
+        from torchship.convert.diagnosis import Graph, diagnose
+
+        opened = self._artifact
+        if opened is None:
+            return diagnose(error, "the work")
+        graph = Graph.beside(Path(opened.folder))
+        return diagnose(error, f"running {opened.artifact.name}", graph=graph, target=opened.artifact.target)
 
     @singledispatchmethod
     def do(self, job: Job) -> msgspec.Struct:
@@ -59,7 +70,7 @@ class Jobs:
 
     @do.register
     def _convert(self, job: Convert) -> Converted:
-        from torchship.convert.diagnosis import diagnose
+        from torchship.convert.diagnosis import Graph, diagnose
 
         making = builder_of(job.target)
         route = next(each for each in making.routes if each.name == job.route)
@@ -70,7 +81,11 @@ class Jobs:
         except TorchshipError:
             raise
         except Exception as error:
-            raise diagnose(error, f"converting to {job.target} ({job.route})") from error
+            graph = Graph.of(captured.value).with_decomposed(captured.value)
+            raise diagnose(
+                error, f"converting to {job.target} ({job.route})", graph=graph, target=job.target
+            ) from error
+        Graph.of(captured.value).write(Path(job.folder))
         return Converted(artifact, time.perf_counter() - start)
 
     @do.register
@@ -78,7 +93,7 @@ class Jobs:
         if self._session is not None:
             self._session.close()
         start = time.perf_counter()
-        self._call_seconds = None
+        self._call_seconds, self._artifact = None, job
         self._session = open_session(job.artifact, Path(job.folder), job.signature, job.settings)
         return Opened(time.perf_counter() - start, resident_mb())
 

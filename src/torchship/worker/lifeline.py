@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import os
 import signal
 import sys
 
+DUMP_SIGNAL = signal.SIGUSR1
 _PR_SET_PDEATHSIG = 1
+
+
+def tell_where() -> None:
+    """Write the stack to stderr when the process crashes, and whenever the parent asks with ``DUMP_SIGNAL``."""
+    faulthandler.enable()
+    faulthandler.register(DUMP_SIGNAL, all_threads=False)
 
 
 def die_with_parent() -> None:

@@ -16,12 +16,15 @@ import msgspec
 
 from torchship import errors
 from torchship.errors import TorchshipError, WorkerError
-from torchship.measure.memory import available_mb, resident_mb
+from torchship.measure.memory import available_mb, group_resident_mb
+from torchship.worker.ending import doing, dumped_place, how, way_out
+from torchship.worker.lifeline import DUMP_SIGNAL
 from torchship.worker.protocol import Answer, Failure, Job
 
 _Answer = TypeVar("_Answer", bound=msgspec.Struct)
 _LOG_TAIL = 4000  # characters of the log that an error carries
 _LOOK = 0.2  # seconds between two looks at a worker's memory
+_DUMPING = 1.0  # seconds that a worker has to write its stack before it is ended
 
 
 class Worker:
@@ -62,15 +65,14 @@ class Worker:
             WorkerError: it died, took longer than ``timeout`` seconds, or more memory than allowed.
             TorchshipError: whatever the job raised.
         """
-        doing = type(job).__name__.lower()
         stdin = self._process.stdin
         assert stdin is not None
         try:
             stdin.write(msgspec.json.encode(job) + b"\n")
             stdin.flush()
         except BrokenPipeError as error:
-            raise self._died(doing) from error
-        reply = msgspec.json.decode(self._line(doing, timeout), type=Answer)
+            raise self._died(job) from error
+        reply = msgspec.json.decode(self._line(job, timeout), type=Answer)
         if reply.failure is not None:
             raise raised(reply.failure)
         return msgspec.json.decode(reply.result, type=answer)
@@ -89,7 +91,7 @@ class Worker:
             self._process.kill()
         self._process.wait()
 
-    def _line(self, doing: str, timeout: float) -> bytes:
+    def _line(self, job: Job, timeout: float) -> bytes:
         stdout = self._process.stdout
         assert stdout is not None
         end = time.monotonic() + timeout
@@ -99,38 +101,47 @@ class Worker:
                 if selector.select(min(_LOOK, max(0.0, end - time.monotonic()))):
                     chunk = os.read(stdout.fileno(), 1 << 20)
                     if not chunk:
-                        raise self._died(doing)
+                        raise self._died(job)
                     self._pending += chunk
                     continue
-                self._check_bounds(doing, end, timeout)
+                self._check_bounds(job, end, timeout)
         line, _, self._pending = self._pending.partition(b"\n")
         return line
 
-    def _check_bounds(self, doing: str, end: float, timeout: float) -> None:
+    def _check_bounds(self, job: Job, end: float, timeout: float) -> None:
         if time.monotonic() > end:
             raise WorkerError(
-                f"the worker took longer than {timeout:.0f} s to {doing}",
-                hint="--timeout gives it more",
-                log=self.tail(),
-            )
-        used = resident_mb(self._process.pid)
+                f"{doing(job)} took longer than {timeout:.0f} s", where=self._asked_line(),
+                hint="--timeout gives it more", log=self.tail(),
+            )  # fmt: skip
+        used = group_resident_mb(self._process.pid)
         if used > self._memory_mb:
             raise WorkerError(
-                f"the worker used {used:.0f} MB to {doing}, allowed are {self._memory_mb:.0f} MB",
-                hint="a machine with more memory, or a smaller model", log=self.tail(),
+                f"{doing(job)} took {used:.0f} MB of memory, allowed are {self._memory_mb:.0f} MB",
+                where=self._asked_line(), hint="a machine with more memory, --jobs 1, or a smaller model",
+                log=self.tail(),
             )  # fmt: skip
 
-    def _died(self, doing: str) -> WorkerError:
+    def _died(self, job: Job) -> WorkerError:
         status = self._process.wait()
-        how = f"by {signal.Signals(-status).name}" if status < 0 else f"with exit status {status}"
-        return WorkerError(f"the worker died {how} while it had to {doing}", where=self._crash_line(), log=self.tail())
+        log = self.tail()
+        place = dumped_place(log) if "Fatal Python error" in log else None
+        return WorkerError(
+            f"{doing(job)} {how(status)}", where=str(place) if place else None, hint=way_out(status), log=log
+        )
 
-    def _crash_line(self) -> str | None:
-        """The deepest Python line of a crash, as faulthandler wrote it."""
-        if "Fatal Python error" not in self.tail():
-            return None
-        lines = [line.strip() for line in self.tail().splitlines() if line.strip().startswith('File "')]
-        return lines[0] if lines else None
+    def _asked_line(self) -> str | None:
+        """Where it is: it is asked to write its stack, which it can in the midst of compiled code too."""
+        before = self._log.stat().st_size
+        self._process.send_signal(DUMP_SIGNAL)
+        end = time.monotonic() + _DUMPING
+        while time.monotonic() < end and self._log.stat().st_size == before:
+            time.sleep(0.02)
+        time.sleep(0.05)  # it writes line by line
+        with self._log.open("rb") as log:
+            log.seek(before)
+            place = dumped_place(log.read().decode(errors="replace"))
+        return str(place) if place else None
 
     def tail(self) -> str:
         """The end of what it printed."""

@@ -130,7 +130,6 @@ class Failure(msgspec.Struct, frozen=True):
     where: str | None = None
     hint: str | None = None
     op: str | None = None
-    traceback: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True):

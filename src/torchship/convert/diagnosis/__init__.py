@@ -1,0 +1,77 @@
+"""Says why a conversion failed, in the user's terms: the reason, the operator, their own source line, a way out.
+
+Known failures are tables, one file a family, tried in their order; what none of them knows is told in the converter's
+own words, with whatever place and operator could be found. Nothing here needs torch: a runtime's failure is told in a
+process that has none.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from torchship.convert.diagnosis import building, operators, script, sizes, structure, values
+from torchship.convert.diagnosis.evidence import Evidence, Raised, read
+from torchship.convert.diagnosis.graph import Graph
+from torchship.convert.diagnosis.known import Known, Told, first_match
+from torchship.convert.diagnosis.rewrites import instead
+from torchship.convert.diagnosis.witness import witnessed
+from torchship.errors import ConversionError, TorchshipError, WorkerError
+from torchship.models.places import deepest
+
+__all__ = ["Graph", "diagnose", "witnessed"]
+
+TABLE: tuple[Known, ...] = (
+    *values.TABLE, *sizes.TABLE, *structure.TABLE, *operators.TABLE, *building.TABLE, *script.TABLE,
+)  # fmt: skip
+
+_LONGEST = 300
+_EMPTY_WORDS = re.compile(
+    r"^(?:Check '.*' failed|Exception from|FrontEnd API failed|Model wasn't fully|Failed to convert|"
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : |The following operation failed|Traceback|File \"|~|\^)"
+)
+
+
+def diagnose(error: BaseException, doing: str, *, graph: Graph | None = None, target: str = "") -> TorchshipError:
+    """Make one ConversionError of whatever was raised; a WorkerError where it may go well another time.
+
+    ``doing`` begins the sentence where nothing better is known (``capturing by torch.export``); ``graph`` is the
+    captured program, where the failure came after the capture.
+    """
+    evidence = read(error, graph, target)
+    told = first_match(TABLE, evidence) or _plainly(evidence, doing)
+    if evidence.place is None and graph is not None and told.op:
+        evidence = replace(evidence, place=deepest(graph.calls(told.op)))
+        told = first_match(TABLE, evidence) or told
+    where = str(evidence.place) if evidence.place else None
+    if told.passing:
+        return WorkerError(told.reason, where=where, hint=told.hint)
+    return ConversionError(told.reason, where=where, op=told.op, hint=told.hint)
+
+
+def _plainly(evidence: Evidence, doing: str) -> Told:
+    """In the converter's own words."""
+    cause = _telling(evidence)
+    what = f"{cause.kind.rpartition('.')[2]}: {first_sentence(cause.message)}"
+    hint = f"{instead(evidence.op)}; " if evidence.op and instead(evidence.op) else ""
+    return Told(
+        f"{doing} failed: {what}", evidence.op, f"{hint}another route or target may take it; reproduce.py shows it"
+    )
+
+
+def _telling(evidence: Evidence) -> Raised:
+    """The root cause, unless it says next to nothing."""
+    worded = [each for each in evidence.chain if len(each.message.split()) > 2]
+    return worded[-1] if worded else evidence.chain[0]
+
+
+def first_sentence(text: str) -> str:
+    """The first lines that say something, whole words, not much more than two lines of a terminal."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    saying = [_EMPTY_WORDS.sub("", line).strip() for line in lines]
+    told = " ".join([line for line in saying if line][:3]) or " ".join(lines[:1]) or "no message"
+    if len(told) <= _LONGEST:
+        return told
+    cut = told[:_LONGEST]
+    stop = cut.rfind(". ")
+    return cut[: stop + 1] if stop > _LONGEST // 3 else f"{cut.rpartition(' ')[0]} …"
