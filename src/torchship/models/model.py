@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ class Description:
     """What a source says of itself, in the form of the contract's source dict; all but ``model`` may be missing.
 
     ``sized``: it says itself which sizes are open (``dynamic_shapes``), and none else is to be looked for.
-    ``native``: the forms that it is in already, and needs no capture for; they take the flat tensors of the call.
+    ``native``: makers of the forms that it is in already, or leads to by itself; they take the call's flat tensors.
     ``closed``: the forms that no capture leads to, each with the reason. ``notes`` are told to the user.
     """
 
@@ -37,7 +37,7 @@ class Description:
     input_names: tuple[str, ...] = ()
     output_names: tuple[str, ...] = ()
     sized: bool = False
-    native: Mapping[Form, Any] = field(default_factory=dict)
+    native: Mapping[Form, Callable[[], Any]] = field(default_factory=dict)
     closed: Mapping[Form, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

@@ -18,12 +18,13 @@ from torchship.formats import exported, recognise
 from torchship.models import draw
 from torchship.models.call import bind, named_arguments
 from torchship.models.model import Description
+from torchship.models.program_script import scripted
 from torchship.models.source import InputSpec, Source
 from torchship.signature import Dim
 from torchship.targets.builder import Form
 
 RANK = 50
-_NO_SOURCE = "an exported program is a graph of operators, which torch.jit.script has no source of"
+_NO_SOURCE = "torch.jit.script has no source of a program that takes or gives more than tensors one by one"
 
 
 def recognises(source: Source) -> bool:
@@ -48,10 +49,11 @@ def describe(source: Source) -> Description:
     args, kwargs = _example(program)
     module = _module(program, len(args), tuple(kwargs))
     shapes, notes = _shapes(program, module, kwargs)
+    flat = _is_flat(args, kwargs, program)
     return Description(
         module, args, kwargs, dynamic_shapes=shapes, sized=True, notes=notes,
-        native={Form.EXPORTED: program} if _is_flat(args, kwargs, program) else {},
-        closed={Form.SCRIPTED: _NO_SOURCE},
+        native={Form.EXPORTED: lambda: program, Form.SCRIPTED: lambda: scripted(program)} if flat else {},
+        closed={} if flat else {Form.SCRIPTED: _NO_SOURCE},
     )  # fmt: skip
 
 

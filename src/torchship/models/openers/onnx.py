@@ -55,7 +55,7 @@ def describe(source: Source) -> Description:
         module, args, dynamic_shapes=shapes, sized=True, notes=notes,
         input_names=tuple(spec.name for spec in contents.inputs),
         output_names=tuple(spec.name for spec in contents.outputs),
-        native={Form.ONNX: path}, closed=_CLOSED,
+        native={Form.ONNX: lambda: path}, closed=_CLOSED,
     )  # fmt: skip
 
 
