@@ -53,7 +53,7 @@ def array(value: Any) -> Any:
     value = value.detach().clone()
     if value.dtype is torch.bfloat16:
         value = value.float()
-    return np.ascontiguousarray(value.resolve_conj().resolve_neg().numpy())
+    return np.asarray(value.resolve_conj().resolve_neg().numpy(), order="C")
 
 
 def _copied(value: Any) -> Any:

@@ -30,7 +30,7 @@ def write(path: Path, signature: Signature, golden: Golden) -> None:
     named = {f"input:{s.name}": a for s, a in zip(signature.inputs, golden.inputs, strict=True)}
     named |= {f"output:{s.name}": a for s, a in zip(signature.outputs, golden.outputs, strict=True)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({key: np.ascontiguousarray(array) for key, array in named.items()}, path)
+    save_file({key: np.asarray(array, order="C") for key, array in named.items()}, path)
 
 
 def read(path: Path, signature: Signature) -> Golden:

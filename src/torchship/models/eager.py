@@ -54,7 +54,7 @@ def as_array(tensor: Tensor) -> Array:
         tensor = tensor.to_dense()
     if tensor.dtype is torch.bfloat16:
         tensor = tensor.float()
-    return np.ascontiguousarray(tensor.resolve_conj().resolve_neg().numpy())
+    return np.asarray(tensor.resolve_conj().resolve_neg().numpy(), order="C")
 
 
 class Exact:

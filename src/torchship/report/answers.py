@@ -85,7 +85,7 @@ def _asked(model: ShippedModel, bundle: Bundle, extras: Sequence[Extra]) -> Answ
     pictures: list[Answer] = []
     for name in bundle.manifest.golden:
         sample = golden.read(bundle.folder / name, model.signature)
-        given = model.infer([np.ascontiguousarray(array) for array in sample.inputs])
+        given = model.infer([np.asarray(array, order="C") for array in sample.inputs])
         shapes = tuple(
             f"{spec.name} {list(array.shape)}"
             for spec, array in zip(model.signature.inputs, sample.inputs, strict=True)

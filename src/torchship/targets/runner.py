@@ -86,4 +86,4 @@ class Runner(Protocol):
 
 def carried(array: Array) -> Array:
     """Give an array that any runtime takes: C-contiguous, in the machine's byte order."""
-    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+    return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
