@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from torchship.errors import MalformedError, UnsafeError
-from torchship.formats.protobuf import BYTES, VARINT, fields, packed, text
+from torchship.formats.cycles import has_cycle
+from torchship.formats.onnx_tensors import External, read_tensor
+from torchship.formats.protobuf import BYTES, VARINT, fields, text
 from torchship.signature import Dim, TensorSpec
 
 _DTYPES = {
@@ -22,18 +24,12 @@ _OWN_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.previe
 _MAX_DEPTH = 50  # graphs within graphs
 
 
-@dataclasses.dataclass(frozen=True)
-class External:
-    """Data of a tensor that lies in another file: its path below the model's folder, and the place in it."""
-
-    location: str
-    offset: int
-    length: int | None
-
-
 @dataclasses.dataclass
 class Contents:
-    """What a model holds. ``domains``: of the operators that are neither ONNX's own nor defined in the model."""
+    """What a model holds. ``domains``: of the operators that are neither ONNX's own nor defined in the model.
+
+    ``calls``: the operators that each of the model's own functions uses.
+    """
 
     inputs: list[TensorSpec] = dataclasses.field(default_factory=list)
     outputs: list[TensorSpec] = dataclasses.field(default_factory=list)
@@ -41,6 +37,7 @@ class Contents:
     operators: set[tuple[str, str]] = dataclasses.field(default_factory=set)
     functions: set[tuple[str, str]] = dataclasses.field(default_factory=set)
     unreadable: list[str] = dataclasses.field(default_factory=list)
+    calls: dict[tuple[str, str], set[tuple[str, str]]] = dataclasses.field(default_factory=dict)
 
     @property
     def domains(self) -> list[str]:
@@ -104,6 +101,8 @@ def check(raw: memoryview, folder: Path) -> Contents:
 def reasons_against(contents: Contents, folder: Path) -> list[str]:
     """Say what speaks against opening the model, a sentence each."""
     reasons = list(contents.unreadable)
+    if has_cycle(contents.calls):
+        reasons.append("has functions that call themselves, over and over")
     outside = ((external.location, _outside(external, folder)) for external in contents.external)
     reasons += [f"keeps data in {location!r}, {why}" for location, why in outside if why]
     reasons += [
@@ -134,31 +133,40 @@ def _outside(external: External, folder: Path) -> str | None:
 def _graph(graph: memoryview, contents: Contents, initializers: set[str], depth: int) -> None:
     if depth > _MAX_DEPTH:
         raise MalformedError(f"graphs lie in graphs more than {_MAX_DEPTH} deep")
+    makers: dict[str, tuple[str, ...]] = {}
     for number, wire, _, payload in fields(graph):
         if wire != BYTES:
             continue
         if number == 1:
-            _node(payload, contents, depth)
+            inputs, outputs = _node(payload, contents, depth)
+            makers.update(dict.fromkeys(outputs, inputs))
         elif number == 5:
             initializers.add(_tensor(payload, contents))
         elif number == 15:
             _sparse(payload, contents)
         elif number in (11, 12) and depth == 0:
             (contents.inputs if number == 11 else contents.outputs).append(_value(payload, contents))
+    if has_cycle(makers):
+        contents.unreadable.append("has values that depend on themselves")
 
 
-def _node(node: memoryview, contents: Contents, depth: int) -> None:
+def _node(node: memoryview, contents: Contents, depth: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give the names of what it takes and of what it makes."""
     domain = operator = ""
+    names: dict[int, list[str]] = {1: [], 2: []}
     for number, wire, _, payload in fields(node):
         if wire != BYTES:
             continue
-        if number == 4:
+        if number in names:
+            names[number].append(text(payload))
+        elif number == 4:
             operator = text(payload)
         elif number == 7:
             domain = text(payload)
         elif number == 5:
             _attribute(payload, contents, depth)
     contents.operators.add((domain, operator))
+    return tuple(filter(None, names[1])), tuple(filter(None, names[2]))
 
 
 def _attribute(attribute: memoryview, contents: Contents, depth: int) -> None:
@@ -175,6 +183,7 @@ def _attribute(attribute: memoryview, contents: Contents, depth: int) -> None:
 
 def _function(function: memoryview, contents: Contents) -> None:
     name = domain = ""
+    before, contents.operators = contents.operators, set()
     for number, wire, _, payload in fields(function):
         if wire != BYTES:
             continue
@@ -187,6 +196,8 @@ def _function(function: memoryview, contents: Contents) -> None:
         elif number == 11:
             _attribute(payload, contents, 0)
     contents.functions.add((domain, name))
+    contents.calls[domain, name] = contents.operators
+    contents.operators |= before
 
 
 def _sparse(tensor: memoryview, contents: Contents) -> None:
@@ -196,42 +207,13 @@ def _sparse(tensor: memoryview, contents: Contents) -> None:
 
 
 def _tensor(tensor: memoryview, contents: Contents) -> str:
-    """Note where a tensor's data lies, if elsewhere; give its name."""
-    name, entries, elsewhere, size = "", dict[str, str](), False, 1
-    held = False
-    for number, wire, value, payload in fields(tensor):
-        if number == 1:
-            for dim in packed(wire, value, payload):
-                size *= dim
-        elif number == 8 and wire == BYTES:
-            name = text(payload)
-        elif number == 13 and wire == BYTES:
-            entries.update([_entry(payload)])
-        elif number == 14 and wire == VARINT:
-            elsewhere = value == 1
-        elif number in (4, 5, 6, 7, 9, 10, 11):
-            held = True
-    if elsewhere or entries:
-        contents.external.append(_external(entries, name))
-    elif size and not held:
-        contents.unreadable.append(f"declares {size} numbers for {name!r} and holds none")
-    return name
-
-
-def _entry(payload: memoryview) -> tuple[str, str]:
-    found = {number: text(value) for number, wire, _, value in fields(payload) if wire == BYTES}
-    return found.get(1, ""), found.get(2, "")
-
-
-def _external(entries: dict[str, str], name: str) -> External:
-    try:
-        length = int(entries["length"]) if "length" in entries else None
-        external = External(entries["location"], int(entries.get("offset", "0")), length)
-    except (KeyError, ValueError) as error:
-        raise MalformedError(f"the tensor {name!r} keeps its data elsewhere, and doesn't say where") from error
-    if external.offset < 0 or (length or 0) < 0:
-        raise MalformedError(f"the tensor {name!r} keeps its data at a negative place")
-    return external
+    """Note where a tensor's data lies, if elsewhere, and whether it is there; give its name."""
+    found = read_tensor(tensor)
+    if found.external is not None:
+        contents.external.append(found.external)
+    if found.complaint:
+        contents.unreadable.append(found.complaint)
+    return found.name
 
 
 def _value(value: memoryview, contents: Contents) -> TensorSpec:
