@@ -122,11 +122,12 @@ def _tree(text: str) -> str | None:
 
 
 def _context(text: Any) -> bool:
-    """The keys of a dict; nothing for the rest."""
+    """A dict's list of keys, a deque's length, or nothing; never a mapping: torch imports what one names."""
     if text is None:
         return True
-    keys = parse(text.encode(), "a context") if isinstance(text, str) else [object()]
-    return keys is None or isinstance(keys, int) or all(_is_key(key) for key in keys)
+    keys = parse(text.encode(), "a context") if isinstance(text, str) else object()
+    plain = keys is None or (isinstance(keys, int) and not isinstance(keys, bool))
+    return plain or (isinstance(keys, list) and all(_is_key(key) for key in keys))
 
 
 def _is_key(key: Any) -> bool:
