@@ -95,3 +95,10 @@ class Remembers(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         self.calls += 1
         return x * self.calls
+
+
+class LooksAtAll(nn.Module):
+    """Decides for all rows at once, by their least."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 2 if x.abs().max(-1).values.min() < 1e-3 else x

@@ -5,7 +5,19 @@ import pytest
 import torch
 from torch import nn
 
-from models.nets import Batch, Counts, Draws, Exits, HardFloat, Mixes, OfRecord, Rebinds, Remembers, Structured
+from models.nets import (
+    Batch,
+    Counts,
+    Draws,
+    Exits,
+    HardFloat,
+    LooksAtAll,
+    Mixes,
+    OfRecord,
+    Rebinds,
+    Remembers,
+    Structured,
+)
 from torchship.errors import SourceError, UsageError
 from torchship.models import eager
 from torchship.models.batch import propose
@@ -60,6 +72,12 @@ def test_the_batch_is_proposed_and_proven(tmp_path):
 
 def test_rows_that_depend_on_each_other_are_no_batch():
     axes, told = propose(prepare(Description(Mixes(), (torch.randn(2, 4),))))
+    assert not any(axes)
+    assert "depends on the other rows" in told
+
+
+def test_a_branch_on_all_rows_is_no_batch_though_three_alike_rows_agree():
+    axes, told = propose(prepare(Description(LooksAtAll(), (torch.randn(2, 4),))))
     assert not any(axes)
     assert "depends on the other rows" in told
 

@@ -11,6 +11,8 @@ from torchship.models.model import Axes, Model
 from torchship.signature import Dim
 
 BATCH = Dim("batch")
+_ALIKE: tuple[draw.Style, ...] = ("usual", "usual", "usual")
+_UNLIKE: tuple[draw.Style, ...] = ("zero", "usual", "large")  # what looks at all rows at once decides otherwise here
 
 
 def propose(model: Model) -> tuple[tuple[Axes, ...], str]:
@@ -36,7 +38,14 @@ def propose(model: Model) -> tuple[tuple[Axes, ...], str]:
 
 def _why_not(model: Model) -> str | None:
     generator = torch.Generator().manual_seed(3)
-    three = tuple(draw.fresh(each, (3, *each.shape[1:]), "usual", generator) for each in model.examples)
+    return next((why for rows in (_ALIKE, _UNLIKE) if (why := _why_not_of(model, rows, generator))), None)
+
+
+def _why_not_of(model: Model, styles: tuple[draw.Style, ...], generator: torch.Generator) -> str | None:
+    three = tuple(
+        torch.cat([draw.fresh(each, (1, *each.shape[1:]), style, generator) for style in styles])
+        for each in model.examples
+    )
     try:
         whole = _tensors(model, three)
         rows = [_tensors(model, tuple(each[row : row + 1] for each in three)) for row in range(3)]

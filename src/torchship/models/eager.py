@@ -144,6 +144,34 @@ def nudged(flat: FlatModule, inputs: Sequence[Tensor], eager: Sequence[Array]) -
     ]
 
 
+def sensitivity(flat: FlatModule, inputs: Sequence[Tensor], answer: Sequence[Array]) -> list[Array]:
+    """How far each element of ``answer`` moves when the inputs move by half a unit in the last place."""
+    generator = torch.Generator().manual_seed(13)
+    moves = [np.zeros(array.shape) for array in answer]
+    for _ in range(_NUDGES):
+        moved = run(flat, [_nudge(tensor, generator) for tensor in inputs])
+        for place, (before, after) in enumerate(zip(answer, moved, strict=True)):
+            if before.shape == after.shape and before.dtype.kind in "fc":
+                with np.errstate(invalid="ignore"):  # an infinity less itself
+                    moves[place] = np.maximum(moves[place], np.nan_to_num(np.abs(after - before), posinf=0.0))
+    return moves
+
+
+def noisier(answer: Sequence[Array], true: Sequence[Array], moves: Sequence[Array]) -> list[Array]:
+    """``true``, but where the input's own rounding moves an output further: then that move is the yardstick."""
+    return [
+        eager + move
+        if eager.dtype.kind in "fc" and eager.shape == exact.shape and move.max(initial=0.0) > _apart(eager, exact)
+        else exact
+        for eager, exact, move in zip(answer, true, moves, strict=True)
+    ]
+
+
+def _apart(one: Array, other: Array) -> float:
+    with np.errstate(invalid="ignore"):
+        return float(np.nan_to_num(np.abs(one - other), posinf=0.0).max(initial=0.0))
+
+
 def _nudge(tensor: Tensor, generator: torch.Generator) -> Tensor:
     if not tensor.is_floating_point():
         return tensor

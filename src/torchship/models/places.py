@@ -52,8 +52,8 @@ class Place:
 
     @property
     def code(self) -> str:
-        """The line itself, stripped; empty where the file isn't there any more."""
-        return linecache.getline(self.file, self.line).strip()
+        """The line itself, without its comment; empty where the file isn't there any more."""
+        return linecache.getline(self.file, self.line).partition("  #")[0].strip()
 
     def __str__(self) -> str:
         """``net.py:31 in forward``; for a package's file with the path inside the package."""

@@ -183,9 +183,9 @@ def _attempt(route: str, error: TorchshipError) -> Attempt:
 
 
 def _failed(target: str, attempts: Sequence[Attempt]) -> Row:
-    """One row of all that was tried: the first route's failure speaks, since it is the best route."""
-    first = attempts[0]
+    """One row of all that was tried: the attempt that knows most speaks, among equals that of the best route."""
+    speaks = max(attempts, key=lambda each: (each.where is not None) + (each.op is not None) + (each.hint is not None))
     return Row(
-        target, target, "failed", route=first.route, reason=first.reason, op=first.op, where=first.where,
-        hint=first.hint, attempts=tuple(attempts[1:]),
+        target, target, "failed", route=speaks.route, reason=speaks.reason, op=speaks.op, where=speaks.where,
+        hint=speaks.hint, attempts=tuple(each for each in attempts if each is not speaks),
     )  # fmt: skip
