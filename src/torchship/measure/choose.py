@@ -18,11 +18,12 @@ class Constraints(msgspec.Struct, frozen=True):
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """An artifact that is right, with what was measured of it."""
+    """An artifact that is right, with what was measured of it. ``drop``: of accuracy, against eager, as a share."""
 
     name: str
     latency_ms: float
     size_bytes: int
+    drop: float = 0.0
 
 
 def choose(candidates: Sequence[Candidate], constraints: Constraints) -> tuple[tuple[str, ...], str]:
@@ -51,6 +52,8 @@ def choose(candidates: Sequence[Candidate], constraints: Constraints) -> tuple[t
 
 def _misses(candidate: Candidate, constraints: Constraints) -> list[str]:
     missed = []
+    if candidate.drop > constraints.max_drop:
+        missed.append(f"loses {candidate.drop:.2%} of accuracy, {constraints.max_drop:.2%} is allowed")
     if constraints.max_latency_ms is not None and candidate.latency_ms > constraints.max_latency_ms:
         missed.append(f"{candidate.latency_ms:.3g} ms > {constraints.max_latency_ms:g} ms")
     if constraints.max_size_mb is not None and candidate.size_bytes > constraints.max_size_mb * 1e6:

@@ -66,7 +66,7 @@ def finish(
         error.artifacts = [row_result(outcome.row) for outcome in outcomes]
         raise error
     timings = _timings(workshop, made, evidence)
-    order, why = choose([_candidate(each, timings) for each in made], options.constraints)
+    order, why = choose([_candidate(each, timings, evidence) for each in made], options.constraints)
     workshop.tell("bundle", "packing")
     manifest, measurements = pack(staging, evidence, outcomes, timings, order, why)
     return ship_result(str(options.output), manifest, measurements, evidence.reference.notes)
@@ -86,9 +86,19 @@ def _timings(workshop: Workshop, made: Sequence[Made], evidence: Evidence) -> tu
     return kept.timings
 
 
-def _candidate(made: Made, timings: Sequence[Timing]) -> Candidate:
+def _candidate(made: Made, timings: Sequence[Timing], evidence: Evidence) -> Candidate:
     mine = [timing.latency_ms.p50 for timing in timings if timing.name == made.artifact.name]
-    return Candidate(made.artifact.name, min(mine), made.size_bytes)
+    return Candidate(made.artifact.name, min(mine), made.size_bytes, _drop(made, evidence))
+
+
+def _drop(made: Made, evidence: Evidence) -> float:
+    """What it lost of eager's accuracy; a single answer that went the other way is a tie, not a loss."""
+    eager, accuracy = evidence.reference.evaluation, made.verdict.accuracy
+    if eager is None or accuracy is None:
+        return 0.0
+    tie = 1 / eager.samples if eager.samples else 1e-3
+    lost = eager.accuracy - accuracy
+    return lost if lost > tie + 1e-9 else 0.0
 
 
 @contextmanager
