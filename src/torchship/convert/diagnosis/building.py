@@ -19,7 +19,7 @@ TABLE = (
     ),
     Known(
         text=r"C\+\+ compile error[\s\S]*?: (?:fatal )?error: (?P<why>[^\n]+)",
-        reason="AOTInductor's C++ for {op} doesn't compile: {why}",
+        reason="AOTInductor's C++ doesn't compile: {why}",
         hint="it is a fault of the code generator or of the compiler (g++ 11 or newer is wanted); torchscript and "
         "exported need no compiler",
     ),

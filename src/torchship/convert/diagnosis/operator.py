@@ -10,6 +10,7 @@ from typing import Any
 _WRITTEN = re.compile(
     r"(?:torch\.ops\.)?\b(?P<space>aten|prims?|torchvision|quantized|[a-z_]\w*(?=::))(?:\.|::)(?P<name>[A-Za-z_]\w*)(?P<more>\.[A-Za-z_]\w*)?"
 )
+_CALLED = re.compile(r"torch\.(\w+)\(.*\n\s*~+ <--- HERE")  # in the code that a TorchScript archive holds
 _HELD_AS = ("func", "op", "self", "target")
 
 
@@ -34,5 +35,7 @@ def operator_in(frames: Iterable[FrameType]) -> str | None:
 
 def operator_written(text: str) -> str | None:
     """The first operator that a message names."""
-    found = _WRITTEN.search(text)
-    return operator_name(found[0]) if found else None
+    if found := _WRITTEN.search(text):
+        return operator_name(found[0])
+    called = _CALLED.search(text)
+    return f"aten.{called[1]}" if called else None

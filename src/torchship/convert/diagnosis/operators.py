@@ -99,8 +99,9 @@ TABLE = (
         hint=_DTYPES,
     ),
     Known(
-        text=r"(?P<name>\w+::\w+): attempted to run this operator with Meta tensors, but there was no fake impl",
-        op="{name}",
+        text=r"(?P<name>\w+::\w+): attempted to run this operator with Meta tensors, but there was no fake impl|"
+        r"[Tt]here was no fake impl registered for <CustomOpDef\((?P<own>\w+::\w+)\)>",
+        op="{name}{own}",
         reason="{op} doesn't say what shape it gives, so that no graph can be captured: {here}",
         hint="register it: @torch.library.register_fake('…') with a function that gives an empty tensor of the right "
         "shape; or {instead}",

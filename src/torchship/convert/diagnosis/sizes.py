@@ -55,7 +55,7 @@ TABLE = (
         hint="give both axes one dim: the same torch.export.Dim object, or the same name in --input",
     ),
     Known(
-        text=r"Suggested fixes:\s+(?P<dim>\w+) = (?P<factor>\d+)\*_\w+",
+        text=r"^\s+(?P<dim>\w+) = (?P<factor>\d+)\*_\w+$",
         reason="{dim} must be a multiple of {factor}: {here} divides it",
         hint="pad the input to a multiple of {factor} before the call; or declare {dim} fixed: leave it out of "
         "dynamic_shapes",
