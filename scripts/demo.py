@@ -103,9 +103,9 @@ def served(folder: Path, bundle: Path) -> Iterator[dict[str, Any]]:
     with log, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log) as server:
         try:
             assert server.stdout is not None
-            line = server.stdout.readline()  # comes when it is ready; empty where it ended
-            check(bool(line), f"the server ended with exit status {server.poll()}; see {log.name}")
-            yield json.loads(line)
+            told = json.loads(server.stdout.readline() or b"{}")  # comes when it is ready; an error where it ends
+            check("url" in told, f"the server did not start: {told.get('error')}; see {log.name}")
+            yield told
         finally:
             server.terminate()
             status = server.wait(timeout=30)
