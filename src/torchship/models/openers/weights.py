@@ -68,10 +68,12 @@ def _safetensors(path: Path) -> Any:
 
 
 def _contents(path: Path) -> str:
-    """The first tensors, with their types and shapes."""
+    """The first tensors, with their types and shapes; raises UnsafeError and MalformedError as ``read`` does."""
+    if recognise.kind_of(path) == checkpoints.KIND:
+        checkpoints.read(path, WEIGHTS)
     found = recognise.look(path)
     if found.reasons:
-        return found.reasons[0]
+        raise MalformedError(f"{path}: {found.reasons[0]}", where=str(path), hint="is it whole? save it again")
     told = [f"{each.name} {each.dtype}{list(each.shape or ())}" for each in found.tensors[:_SHOWN]]
     more = len(found.tensors) - _SHOWN
     return (", ".join(told) or "no tensors") + (f" and {more} more" if more > 0 else "")
