@@ -27,7 +27,7 @@ def _own() -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
-def _packages() -> dict[str, str]:
+def package_ofs() -> dict[str, str]:
     from importlib.metadata import entry_points
 
     return _own() | {point.name: point.value for point in entry_points(group=_HERE)}
@@ -40,20 +40,21 @@ def known() -> tuple[str, ...]:
 
 def group(name: str) -> str:
     """The list that a target belongs to: ``server`` or ``edge``."""
-    return str(getattr(importlib.import_module(_package(name)), "GROUP", "edge"))
+    return str(getattr(importlib.import_module(package_of(name)), "GROUP", "edge"))
 
 
 def runner_of(name: str) -> Runner:
     """The run side of the target called ``name``; raises UsageError on an unknown one."""
-    return cast(Runner, importlib.import_module(f"{_package(name)}.run").RUNNER)
+    return cast(Runner, importlib.import_module(f"{package_of(name)}.run").RUNNER)
 
 
 def builder_of(name: str) -> Builder:
     """The build side of the target called ``name``; raises UsageError on an unknown one."""
-    return cast("Builder", importlib.import_module(f"{_package(name)}.build").BUILDER)
+    return cast("Builder", importlib.import_module(f"{package_of(name)}.build").BUILDER)
 
 
-def _package(name: str) -> str:
+def package_of(name: str) -> str:
+    """The package that holds the target called ``name``; raises UsageError on an unknown one."""
     if name in _own():
         return _own()[name]
     if name not in _packages():

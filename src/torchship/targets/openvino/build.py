@@ -42,11 +42,12 @@ class OpenVinoBuilder:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model = dress(_converted(openvino, captured), signature)
+        kept = {port.node.get_friendly_name() for port in model.inputs}
         openvino.save_model(model, str(folder / "model.xml"), compress_to_fp16=False)
         year, number = openvino.__version__.split(".")[:2]
         return Artifact(
             name="openvino", target="openvino", route=route.name, main="model.xml", variant=variant,
-            inputs=tuple(spec.name for spec in signature.inputs),
+            inputs=tuple(spec.name if spec.name in kept else "" for spec in signature.inputs),
             outputs=tuple(spec.name for spec in signature.outputs),
             settings=Settings(threads=1, options={"precision": _PRECISIONS.get(variant.precision, "f32")}),
             host=HostContract(packages={"openvino": f">={year}.{number}"}),

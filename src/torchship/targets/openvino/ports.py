@@ -64,11 +64,10 @@ def _typed(model: Any, places: dict[int, TensorSpec], signature: Signature) -> A
 
 
 def _named(model: Any, places: dict[int, TensorSpec], signature: Signature) -> Any:
-    """Name the tensors; one that is an input and an output, or two outputs, keeps all of its names."""
-    for port in (*model.inputs, *model.outputs):
-        port.get_tensor().set_names(set())
+    """Name the tensors, and the inputs' nodes: an input that is an output too has one tensor, named as the output."""
     for place, spec in places.items():
-        model.inputs[place].get_tensor().add_names({spec.name})
+        model.inputs[place].get_tensor().set_names({spec.name})
+        model.inputs[place].node.set_friendly_name(spec.name)
     for place, spec in enumerate(signature.outputs):
-        model.outputs[place].get_tensor().add_names({spec.name})
+        model.outputs[place].get_tensor().set_names({spec.name})
     return model

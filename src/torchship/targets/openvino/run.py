@@ -24,9 +24,11 @@ class OpenVinoSession:
     def __init__(self, compiled: Any, artifact: Artifact) -> None:
         self._tensor = library().Tensor
         self._compiled = compiled
-        places = {name: place for place, port in enumerate(compiled.inputs) for name in port.get_names()}
-        self._inputs = [(places[name], index, name) for index, name in enumerate(artifact.inputs) if name in places]
-        self._outputs = range(len(artifact.outputs))
+        places = {port.node.get_friendly_name(): place for place, port in enumerate(compiled.inputs)}
+        self._inputs = [(places[name], index, name) for index, name in enumerate(artifact.inputs) if name]
+        self._outputs = [
+            (place, _passed_on(port, self._inputs, compiled)) for place, port in enumerate(compiled.outputs)
+        ]
         self._idle = deque([compiled.create_infer_request()])
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
@@ -44,7 +46,10 @@ class OpenVinoSession:
             for place, array in held:
                 request.set_input_tensor(place, self._tensor(array, shared_memory=True))
             request.infer()
-            return [np.array(request.get_output_tensor(place).data) for place in self._outputs]
+            return [
+                np.array(request.get_output_tensor(place).data if passed is None else inputs[passed])
+                for place, passed in self._outputs
+            ]
         finally:
             self._idle.append(request)
 
@@ -61,6 +66,12 @@ class OpenVinoSession:
         """Drop the model and its requests; OpenVINO gives their memory back with the last reference."""
         self._idle.clear()
         del self._compiled
+
+
+def _passed_on(output: Any, inputs: Sequence[tuple[int, int, str]], compiled: Any) -> int | None:
+    """The place of the input that this output is, unchanged: OpenVINO leaves its tensor as it was before the call."""
+    names = output.get_names()
+    return next((index for place, index, _ in inputs if compiled.inputs[place].get_names() & names), None)
 
 
 class OpenVinoRunner:
