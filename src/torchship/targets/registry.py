@@ -27,7 +27,7 @@ def _own() -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
-def package_ofs() -> dict[str, str]:
+def _packages() -> dict[str, str]:
     from importlib.metadata import entry_points
 
     return _own() | {point.name: point.value for point in entry_points(group=_HERE)}
