@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import keyword
 import linecache
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +11,7 @@ from torch import Tensor, nn
 from torchship.errors import SourceError
 from torchship.models.structure import rebuild
 from torchship.signature import Tree, flatten
+from torchship.signature.naming import identifiers
 
 
 def is_tensor(value: object) -> bool:
@@ -85,19 +84,6 @@ def flat_module(
     code = f"def forward(self, {parameters}):\n    return self.answer(({parameters},))\n"
     forward = define(code, "forward", {})
     return type("Flat", (FlatModule,), {"forward": forward})(module, args, kwargs)  # type: ignore[no-any-return]
-
-
-def identifiers(names: tuple[str, ...]) -> list[str]:
-    """Give a Python identifier for each of ``names`` (``a.b`` is ``a_b``), no two the same."""
-    given: list[str] = []
-    for name in names:
-        plain = re.sub(r"\W", "_", name)
-        if not plain.isidentifier() or keyword.iskeyword(plain) or plain == "self":
-            plain = f"input_{plain}"
-        while plain in given:
-            plain += "_"
-        given.append(plain)
-    return given
 
 
 def define(code: str, name: str, scope: dict[str, Any]) -> Any:

@@ -15,6 +15,7 @@ from torchship.errors import ConversionError, StorageError, TorchshipError, Unav
 from torchship.models.source import Source
 from torchship.pipeline.accuracy import Scorer
 from torchship.pipeline.evidence import Evidence
+from torchship.pipeline.failures import Failures
 from torchship.pipeline.plan import ONNX, Plan, onnx_plan
 from torchship.pipeline.proof import prove
 from torchship.pipeline.workshop import Workshop
@@ -80,6 +81,7 @@ class Maker:
         self._workshop = workshop
         self._source = source
         self._scorer = scorer
+        self.failures = Failures(workshop, source if isinstance(source, Source) else None, evidence)
         self._outcomes: dict[str, Outcome] = {}
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
@@ -90,7 +92,7 @@ class Maker:
             runner_of(plan.target).needs.check(f"the target {plan.target}")
         except UnavailableError as error:
             return Outcome(Row(plan.target, plan.target, "unavailable", reason=error.what, hint=error.hint))
-        record = "outcome-" + "-".join((plan.target, *(route.name for route in plan.routes)))
+        record = _record(plan)
         with self._locks[record]:  # one that another target starts from may be asked for twice at once
             if record not in self._outcomes:
                 self._outcomes[record] = self._make(plan, record)
@@ -118,6 +120,7 @@ class Maker:
             except TorchshipError as error:
                 lasting = lasting and not isinstance(error, (WorkerError, StorageError, UnavailableError))
                 attempts.append(_attempt(route.name, error))
+                self.failures.add(plan.target, route, error, self._onnx_file)
                 self._workshop.tell(plan.target, f"{route.name}: {error.what}")
                 continue
             row = Row(
@@ -167,6 +170,12 @@ class Maker:
             self._workshop.tell(artifact.target, "proving it without its runtime's optimisations")
             return plainer, prove(self._workshop, plainer, folder, self.evidence, self._scorer)
 
+    @property
+    def _onnx_file(self) -> Path | None:
+        """The ONNX that other targets start from, where it was made."""
+        record = self._outcomes.get(_record(onnx_plan()))
+        return record.made.folder / record.made.artifact.main if record and record.made else None
+
     def _onnx(self) -> str:
         """The model as ONNX that was proven right; it is made where nobody asked for it, and made once."""
         outcome = self.make(onnx_plan())
@@ -176,6 +185,10 @@ class Maker:
                 f"there is no right ONNX to start from: {row.reason}", where=row.where, hint=row.hint, op=row.op
             )
         return str(outcome.made.folder / outcome.made.artifact.main)
+
+
+def _record(plan: Plan) -> str:
+    return "outcome-" + "-".join((plan.target, *(route.name for route in plan.routes)))
 
 
 def _attempt(route: str, error: TorchshipError) -> Attempt:

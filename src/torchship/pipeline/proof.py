@@ -8,6 +8,7 @@ import msgspec
 
 from torchship.bundle.artifact import Artifact, Verdict
 from torchship.errors import ConversionError
+from torchship.models.reference import SampleFiles
 from torchship.pipeline.accuracy import Scorer
 from torchship.pipeline.evidence import Evidence, read_arrays
 from torchship.pipeline.workshop import Workshop
@@ -15,16 +16,26 @@ from torchship.verify import Judge
 from torchship.worker.protocol import Open, Opened, Ran, Run
 
 
+class RefutedError(ConversionError):
+    """An artifact that was made, and is wrong on a valid input: the one in ``files``. ``ran``: it gave an answer."""
+
+    def __init__(self, what: str, files: SampleFiles, cause: ConversionError | None = None) -> None:
+        known = cause or ConversionError(what)
+        super().__init__(what, where=known.where, hint=known.hint, op=known.op)
+        self.files = files
+        self.ran = cause is None
+
+
 def prove(workshop: Workshop, artifact: Artifact, folder: Path, evidence: Evidence, scorer: Scorer) -> Verdict:
     """Give the verdict of an artifact that is right.
 
     Raises:
-        ConversionError: it answers wrongly, or raises on a valid input; says on which.
+        RefutedError: it answers wrongly, or raises on a valid input; says on which.
         WorkerError: its runtime crashed or hung.
     """
     scratch = workshop.folder("answers", f"{artifact.name}-{artifact.route}")
     judge = Judge(evidence.outputs, evidence.reference.epsilon, evidence.scales)
-    with workshop.worker(f"prove-{artifact.name}") as worker:
+    with workshop.worker(f"prove-{artifact.target}-{artifact.route}") as worker:
         worker.ask(
             Open(artifact, evidence.reference.signature, str(folder), artifact.settings), Opened, workshop.timeout
         )
@@ -33,13 +44,11 @@ def prove(workshop: Workshop, artifact: Artifact, folder: Path, evidence: Eviden
             try:
                 worker.ask(Run(str(evidence.path(files.inputs)), str(out)), Ran, workshop.timeout)
             except ConversionError as error:
-                raise ConversionError(
-                    f"made, but it raises on the valid input '{files.name}': {error.what}",
-                    where=error.where, op=error.op, hint=error.hint,
-                ) from error  # fmt: skip
+                what = f"made, but it raises on the valid input '{files.name}': {error.what}"
+                raise RefutedError(what, files, error) from error
             wrong = judge.add(evidence.sample(files), read_arrays(out))
             out.unlink()
             if wrong:
-                raise ConversionError(f"made, but it answers wrongly on the input '{files.name}': {wrong[0].wrong}")
+                raise RefutedError(f"made, but it answers wrongly on the input '{files.name}': {wrong[0].wrong}", files)
         verdict = judge.verdict([files.name for files in evidence.golden_samples])
         return msgspec.structs.replace(verdict, accuracy=scorer.accuracy(worker, scratch))

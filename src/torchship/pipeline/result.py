@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ class ReferenceResult(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ArtifactResult(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One row: an artifact, or why there is none."""
+    """One row: an artifact, or why there is none. ``reproduce``: a script that shows the failure, or its log."""
 
     name: str
     target: str
@@ -37,6 +38,7 @@ class ArtifactResult(msgspec.Struct, frozen=True, omit_defaults=True):
     where: str | None = None
     hint: str | None = None
     attempts: tuple[Attempt, ...] = ()
+    reproduce: str | None = None
 
 
 class ShipResult(msgspec.Struct, frozen=True):
@@ -50,8 +52,10 @@ class ShipResult(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-def ship_result(bundle: str, manifest: Manifest, measurements: Measurements, notes: tuple[str, ...]) -> ShipResult:
-    """Put manifest and measurements together, row by row."""
+def ship_result(
+    bundle: str, manifest: Manifest, measurements: Measurements, notes: tuple[str, ...], scripts: Mapping[str, str]
+) -> ShipResult:
+    """Put manifest and measurements together, row by row; ``scripts`` are the failed ones' by their names."""
     eager = measurements.best("eager")
     assert eager is not None
     evaluation = manifest.evaluation
@@ -60,20 +64,25 @@ def ship_result(bundle: str, manifest: Manifest, measurements: Measurements, not
         manifest.chosen,
         manifest.why,
         ReferenceResult(eager.latency_ms, evaluation.accuracy if evaluation else None),
-        tuple(artifact_result(row, manifest, measurements) for row in manifest.rows),
+        tuple(artifact_result(row, manifest, measurements, scripts) for row in manifest.rows),
         notes,
     )
 
 
-def row_result(row: Row) -> ArtifactResult:
+def row_result(row: Row, scripts: Mapping[str, str]) -> ArtifactResult:
     """A row of which there is no artifact."""
-    return ArtifactResult(**{name: getattr(row, name) for name in row.__struct_fields__})
-
-
-def artifact_result(row: Row, manifest: Manifest, measurements: Measurements) -> ArtifactResult:
-    """One row with the figures of its artifact, where it has one."""
     found: dict[str, Any] = {name: getattr(row, name) for name in row.__struct_fields__}
+    return ArtifactResult(**found, reproduce=scripts.get(row.name))
+
+
+def artifact_result(
+    row: Row, manifest: Manifest, measurements: Measurements, scripts: Mapping[str, str]
+) -> ArtifactResult:
+    """One row with the figures of its artifact, where it has one."""
     shipped = manifest.find(row.name)
+    if shipped is None:
+        return row_result(row, scripts)
+    found: dict[str, Any] = {name: getattr(row, name) for name in row.__struct_fields__}
     if shipped is not None:
         timing = measurements.best(row.name)
         found |= {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -59,17 +60,41 @@ def finish(
 ) -> ShipResult:
     """From the evidence on: convert, prove, time, choose, pack."""
     evidence = maker.evidence
-    outcomes = make_all(maker, plans, options.jobs)
+    outcomes = offering(make_all(maker, plans, options.jobs))
+    scripts = maker.failures.publish(options.output, [outcome.row for outcome in outcomes])
     made = [outcome.made for outcome in outcomes if outcome.made is not None]
     if not made:
-        error = ConstraintError("no target could be made", where=_told(outcomes), hint="see what each row says")
-        error.artifacts = [row_result(outcome.row) for outcome in outcomes]
+        error = ConstraintError("no target could be made", where=_told(outcomes), hint=_see(scripts))
+        error.artifacts = [row_result(outcome.row, scripts) for outcome in outcomes]
         raise error
     timings = _timings(workshop, made, evidence)
     order, why = choose([_candidate(each, timings, evidence) for each in made], options.constraints)
     workshop.tell("bundle", "packing")
     manifest, measurements = pack(staging, evidence, outcomes, timings, order, why)
-    return ship_result(str(options.output), manifest, measurements, evidence.reference.notes)
+    return ship_result(str(options.output), manifest, measurements, evidence.reference.notes, scripts)
+
+
+def offering(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Name in the rows that failed the targets that came out right: where one can't, another can."""
+    right = ", ".join(outcome.row.name for outcome in outcomes if outcome.made is not None)
+    return [
+        replace(outcome, row=_offered(outcome.row, right)) if right and outcome.row.status == "failed" else outcome
+        for outcome in outcomes
+    ]
+
+
+def _offered(row: Row, right: str) -> Row:
+    return msgspec.structs.replace(row, hint="; ".join(filter(None, (row.hint, f"right here: {right}"))))
+
+
+def _see(scripts: Mapping[str, str]) -> str:
+    """Where the scripts lie, in one folder each below the same one."""
+    folders = {str(Path(path).parent.parent) for path in scripts.values()}
+    return (
+        f"see what each row says; {folders.pop()} holds scripts that show it, and the logs"
+        if folders
+        else ("see what each row says")
+    )
 
 
 class _Timings(msgspec.Struct, frozen=True):
@@ -111,7 +136,7 @@ def refusing_all(plans: Sequence[Plan]) -> Iterator[None]:
             Row(each.target, each.target, "failed", reason=error.what, op=error.op, where=error.where, hint=error.hint)
             for each in plans
         ]
-        error.artifacts = [row_result(row) for row in rows]
+        error.artifacts = [row_result(row, {}) for row in rows]
         raise
 
 

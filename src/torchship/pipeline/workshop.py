@@ -11,6 +11,7 @@ from types import TracebackType
 
 from torchship.worker.process import Worker
 
+_LONGEST_LOG = 1_000_000  # characters
 Tell = Callable[[str, str], None]  # (target or stage, what is happening)
 
 
@@ -50,6 +51,12 @@ class Workshop:
         with self._lock:
             self._alive.append(worker)
         return worker
+
+    def log(self, *names: str) -> str:
+        """What the workers of these names printed, one after the other; the oldest is cut off where it is long."""
+        logs = [path for name in names for path in sorted((self.root / "logs").glob(f"{name}-[0-9]*.log"))]
+        told = "".join(path.read_text(errors="replace") for path in logs)
+        return told[-_LONGEST_LOG:]
 
     def folder(self, *parts: str) -> Path:
         """Make a scratch folder."""
