@@ -8,9 +8,11 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
+import pytest
 import torch
 
 from torchship.bundle.artifact import Artifact, Settings, Variant, Verdict
@@ -127,6 +129,15 @@ def hashes_in_a_process(specimen: Specimen, target: str, route: str) -> str:
 
 class WrongError(AssertionError):
     """An artifact that answers otherwise than eager."""
+
+
+def pairs(handled: dict[str, str], quick: set[str]) -> list[Any]:
+    """Each route of each model; those that aren't ``quick`` (``model-route``) are marked slow."""
+    return [
+        pytest.param(name, route, marks=[] if f"{name}-{route}" in quick else [pytest.mark.slow], id=f"{name}-{route}")
+        for name, routes in handled.items()
+        for route in routes.split()
+    ]
 
 
 def specimen(name: str, folder: Path) -> Specimen:

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from targets.specimens import Specimens, WrongError, hashes_in_a_process
+from targets.specimens import Specimens, WrongError, hashes_in_a_process, pairs
 from torchship.bundle.artifact import Settings
 from torchship.errors import ConversionError, InputError
 from torchship.targets.openvino.library import core
@@ -35,9 +35,13 @@ _HANDLED = {
     "unused_input": "export onnx script trace",
     "passing": "onnx trace",
 }
+_QUICK = {
+    "cnn-export", "cnn-trace", "lstm-onnx", "branch-script", "loop-onnx", "loop-script", "scatter_mean-trace",
+    "brain-export", "unused_input-script", "passing-trace",
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "route"), [(name, r) for name, routes in _HANDLED.items() for r in routes.split()])
+@pytest.mark.parametrize(("name", "route"), pairs(_HANDLED, _QUICK))
 def test_each_route_is_right_on_fresh_values_and_sizes(specimens: Specimens, name: str, route: str) -> None:
     specimen = specimens(name)
     assert specimen.prove(specimen.make("openvino", route)).right
@@ -70,6 +74,7 @@ def test_numbers_beyond_32_bits_are_refused(specimens: Specimens) -> None:
     assert session.run([np.array([[1, 2]])])[1].dtype == np.int64
 
 
+@pytest.mark.slow
 def test_names_and_sizes_are_the_signatures(specimens: Specimens) -> None:
     model = core().read_model(str(specimens("encoder").make("openvino", "export").main))
     assert {sorted(port.get_names())[0]: str(port.get_partial_shape()) for port in (*model.inputs, *model.outputs)} == {
@@ -112,6 +117,7 @@ def test_the_file_holds_no_paths(specimens: Specimens) -> None:
         assert str(made.folder.parent) not in text
 
 
+@pytest.mark.slow
 def test_the_same_model_gives_the_same_bytes(specimens: Specimens) -> None:
     """In two processes, as the pipeline makes them: OpenVINO counts its nodes through a process's life."""
     made = [hashes_in_a_process(specimens("two_by_two"), "openvino", "export") for _ in range(2)]

@@ -67,6 +67,7 @@ def test_the_archive_holds_neither_source_nor_paths(specimens: Specimens) -> Non
         assert word not in held
 
 
+@pytest.mark.slow
 def test_the_same_model_gives_the_same_bytes(specimens: Specimens) -> None:
     """In two processes, as the pipeline makes them: TorchScript counts its classes through a process's life."""
     made = [hashes_in_a_process(specimens("two_by_two"), "torchscript", "script") for _ in range(2)]
