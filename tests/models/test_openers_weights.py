@@ -138,6 +138,14 @@ def test_a_lightning_checkpoint(net: nn.Module, nets: Path, tmp_path: Path, monk
     assert "left out what is not the model's: loss.weight" in found.notes
 
 
+def test_a_class_beside_the_weights_may_be_allowed(net: nn.Module, nets: Path, tmp_path: Path) -> None:
+    stubborn = describe(parse(f"{nets}:Net")).model
+    torch.save({"state_dict": net.state_dict(), "teacher": stubborn}, tmp_path / "w.pth")
+    with pytest.raises(UnsafeError, match=r"names weightnets\.Net"):
+        opened(tmp_path / "w.pth", nets)
+    assert same(opened(tmp_path / "w.pth", nets, allow=("weightnets.Net",)).model, net)
+
+
 def test_an_architecture_that_wraps_what_was_saved(net: nn.Module, nets: Path, tmp_path: Path) -> None:
     torch.save(net.state_dict(), tmp_path / "w.pth")
     assert same(opened(tmp_path / "w.pth", nets, "Wrapped").model.inner, net)

@@ -35,7 +35,7 @@ def look_zip(file: BinaryIO, members: dict[str, zips.Member]) -> Findings:
     return _findings(read_zip(file, members, WEIGHTS))
 
 
-def look_legacy(raw: bytes) -> Findings:
+def look_legacy(raw: bytes | memoryview) -> Findings:
     """Look at the legacy form; raises UnsafeError and MalformedError as ``look_zip`` does."""
     return _findings(read_legacy(raw, WEIGHTS))
 
@@ -49,7 +49,7 @@ def read(path: Path, rules: Rules | None) -> Pickle:
         with mapped(path) as raw, path.open("rb") as file:
             if zips.is_zip(bytes(raw[:4])):
                 return read_zip(file, zips.without_root(zips.members(file)), rules)
-            return read_legacy(bytes(raw), rules)
+            return read_legacy(raw, rules)
     except RefusedError as error:
         raise type(error)(f"{path.name}: {error.what}", where=str(path), hint=error.hint) from error
 
@@ -73,7 +73,7 @@ def read_zip(file: BinaryIO, members: dict[str, zips.Member], rules: Rules | Non
     return found
 
 
-def read_legacy(raw: bytes, rules: Rules | None) -> Pickle:
+def read_legacy(raw: bytes | memoryview, rules: Rules | None) -> Pickle:
     """Read the legacy form's object; raises as ``look_zip`` does."""
     found: list[Pickle] = []
     for place in range(_STREAM):

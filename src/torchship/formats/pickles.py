@@ -11,12 +11,13 @@ import io
 import pickletools
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import IO, Any, cast
 
 from torchship.errors import MalformedError, UnsafeError
 
 MAX_DEPTH = 500  # values within values: a module of modules takes about four a level
 MAX_OPCODES = 20_000_000
+_LONGEST_LINE = 10_000  # bytes of a name
 _PLAIN = (type(None), bool, int, float, str, bytes)
 
 
@@ -64,18 +65,18 @@ class Pickle:
     end: int
 
 
-def read(raw: bytes, name: str, start: int = 0) -> Pickle:
-    """Read the pickle that begins at ``start``; ``name`` is what errors call it.
+def read(raw: bytes | memoryview, name: str, start: int = 0) -> Pickle:
+    """Read the pickle that begins at ``start``; ``name`` is what errors call it. A view is not copied.
 
     Raises:
         MalformedError: it is no pickle, or cut short.
         UnsafeError: it is nested too deep, too long, or uses what no saved model needs.
     """
-    stream = io.BytesIO(raw)
+    stream: io.BytesIO | _View = io.BytesIO(raw) if isinstance(raw, bytes) else _View(raw)
     stream.seek(start)
     machine = _Machine(name)
     try:
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(cast("IO[bytes]", stream))):
             if count > MAX_OPCODES:
                 raise UnsafeError(f"{name} is a pickle of more than {MAX_OPCODES} steps", where=name)
             machine.step(opcode.name, argument)
@@ -97,6 +98,29 @@ def read_whole(raw: bytes, name: str) -> Pickle:
 def modern(module: str, name: str) -> Global:
     """The name as Python 3 calls it: protocols 0 to 2 write Python 2's."""
     return Global(*NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name)))
+
+
+class _View:
+    """As much of a file as ``pickletools`` asks for, over bytes that are too many to copy."""
+
+    def __init__(self, raw: memoryview) -> None:
+        self._raw = raw
+        self._at = 0
+
+    def seek(self, place: int) -> None:
+        self._at = place
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, size: int) -> bytes:
+        part = bytes(self._raw[self._at : self._at + size])
+        self._at += len(part)
+        return part
+
+    def readline(self) -> bytes:
+        line = bytes(self._raw[self._at : self._at + _LONGEST_LINE]).partition(b"\n")
+        return self.read(len(line[0]) + len(line[1]))
 
 
 class _Machine:

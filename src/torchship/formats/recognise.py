@@ -65,7 +65,7 @@ def _recognised(raw: memoryview, file: BinaryIO) -> tuple[str, _Look]:
         (not head, "empty", _refuse("it is empty")),
         (head.startswith(npy.MAGIC), "npy", _npy),
         (is_picture(head), "picture", lambda *_: Findings("picture")),
-        (checkpoints.is_legacy(head), checkpoints.KIND, lambda _path, raw, _: checkpoints.look_legacy(bytes(raw))),
+        (checkpoints.is_legacy(head), checkpoints.KIND, lambda _path, raw, _: checkpoints.look_legacy(raw)),
         (safetensors.claims(raw), safetensors.KIND, lambda _path, raw, _: safetensors.look(raw)),
         (head.startswith(b"\x89HDF\r\n\x1a\n"), "HDF5", _refuse("torchship can't look into HDF5 (Keras .h5)")),
         (head[4:8] == b"TFL3", "TFLite", _refuse("torchship can't look into TFLite")),

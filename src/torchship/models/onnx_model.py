@@ -14,7 +14,8 @@ from torchship.bundle.artifact import Artifact, Settings
 from torchship.errors import SourceError
 from torchship.formats import onnx
 from torchship.measure.cores import cores
-from torchship.models.flat import define, identifiers
+from torchship.models.flat import define
+from torchship.signature.naming import identifiers
 from torchship.targets.onnx.run import RUNNER
 from torchship.targets.runner import Session
 

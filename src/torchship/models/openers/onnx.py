@@ -12,11 +12,11 @@ from torchship.errors import SourceError, UsageError
 from torchship.formats import onnx, recognise
 from torchship.formats.mapped import mapped
 from torchship.models import draw
-from torchship.models.flat import identifiers
 from torchship.models.model import Axes, Description
 from torchship.models.onnx_model import OnnxModel, onnx_module
 from torchship.models.source import InputSpec, Source
 from torchship.signature import Dim, TensorSpec
+from torchship.signature.naming import identifiers
 from torchship.targets.builder import Form
 
 RANK = 70

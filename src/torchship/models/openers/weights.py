@@ -9,7 +9,8 @@ from typing import Any
 from torchship.errors import MalformedError, SourceError
 from torchship.formats import checkpoints, recognise, safetensors
 from torchship.formats.mapped import mapped
-from torchship.formats.torch_rules import WEIGHTS
+from torchship.formats.rules import Rules
+from torchship.formats.torch_rules import WEIGHTS, module_rules
 from torchship.models.described import described
 from torchship.models.model import Description
 from torchship.models.openers.python import build
@@ -38,21 +39,21 @@ def describe(source: Source) -> Description:
             f"{path} holds weights alone: {_contents(path)}",
             hint="--model file.py:NAME names the architecture that they belong to",
         )
-    weights = read(path)
+    weights = read(path, module_rules(source.allow) if source.allow else WEIGHTS)
     description = described(build(source.model), str(source.model))
     notes = put(description.model, weights, str(path))
     return replace(description, notes=(*description.notes, *notes))
 
 
-def read(path: Path) -> Any:
-    """Read weights without executing anything in the file.
+def read(path: Path, rules: Rules = WEIGHTS) -> Any:
+    """Read weights without executing anything in the file but what ``rules`` allow.
 
     Raises:
         UnsafeError: it names code to run. MalformedError: it is damaged.
     """
     if recognise.kind_of(path) == safetensors.KIND:
         return _safetensors(path)
-    return load(path, WEIGHTS)
+    return load(path, rules)
 
 
 def _safetensors(path: Path) -> Any:
