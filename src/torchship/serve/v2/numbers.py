@@ -42,8 +42,10 @@ class NumberReader:
             return self._whole(parsed)
         except TypeError as error:
             raise self._refusal(f"data must hold numbers alone, for {self._datatype}") from error
-        except (ValueError, RuntimeError) as error:
-            raise self._refusal(f"data can't be read: {error}") from error
+        except RuntimeError as error:  # whole numbers of more than 64 bits, and too many brackets
+            raise self._refusal("data holds a whole number of more than 64 bits, or is nested too deeply") from error
+        except (ValueError, RecursionError) as error:
+            raise self._refusal("data isn't a JSON array of numbers") from error
 
     def _floating(self, numbers: Array) -> Array:
         with np.errstate(over="ignore"):

@@ -73,7 +73,7 @@ class RequestReader:
             Refusal: 400, with a sentence that says what is wrong, and where.
         """
         if head_length is None:
-            message = parse_message(body)
+            message = parse_message(bytes(body))
             return self._question(message), self._arrays(message, memoryview(b""))
         view = memoryview(body)
         if head_length == 0:

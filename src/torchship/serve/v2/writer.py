@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import msgspec
 import numpy as np
 
@@ -12,6 +14,7 @@ from torchship.signature import Signature
 from torchship.targets import Array
 
 BINARY = b"application/octet-stream"
+_COPIED = 64 * 1024  # below this, a copy is cheaper than a view that says the same
 _encode = msgspec.json.Encoder().encode
 
 
@@ -46,10 +49,17 @@ class ResponseWriter:
 
     def _binary(self, index: int, answer: Array, tails: list[Part]) -> bytes:
         raw = _upper_halves(answer) if self._halves[index] else answer
-        raw = np.ascontiguousarray(raw, raw.dtype.newbyteorder("<"))
-        tails.append(raw.reshape(-1).view(np.uint8).data)
+        if sys.byteorder == "big":
+            raw = raw.astype(raw.dtype.newbyteorder("<"))
+        tails.append(
+            raw.tobytes() if raw.nbytes < _COPIED else np.ascontiguousarray(raw).reshape(-1).view(np.uint8).data
+        )
         told = b'%b%b,"parameters":{"binary_data_size":%d}}'
         return told % (self._heads[index], _encode(answer.shape), raw.nbytes)
+
+
+def _view(raw: Array) -> memoryview:
+    return np.ascontiguousarray(raw).reshape(-1).view(np.uint8).data
 
 
 def _upper_halves(answer: Array) -> Array:
