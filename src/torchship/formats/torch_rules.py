@@ -151,6 +151,7 @@ _NUMBERS: dict[str, Callable[[Made], bool]] = {
 _TYPES = frozenset({"typing.Any", *(f"builtins.{name}" for name in ("int", "float", "str", "bool", "dict", "list"))})
 _INERT = re.compile(
     r"argparse\.Namespace|pathlib\.(Pure)?(Posix|Windows)?Path|datetime\.(datetime|date|time|timedelta|timezone)"
+    r"|numpy\.ndarray|numpy\._?core\.multiarray\._reconstruct"
     r"|(pytorch_)?lightning(_fabric)?\.([\w.]+\.)?AttributeDict|omegaconf\.\w+\.[A-Z]\w*"
 )
 
