@@ -283,7 +283,10 @@ def _inflate(inflate: zlib._Decompress, block: bytes, member: Member) -> Iterato
 
 
 def _read(file: BinaryIO, start: int, size: int) -> bytes:
-    file.seek(start)
+    try:
+        file.seek(start)
+    except (OSError, OverflowError) as error:
+        raise MalformedError(f"the zip archive points beyond any file, to {start}") from error
     data = file.read(size)
     if len(data) != size:
         raise MalformedError("the zip archive is cut short")
