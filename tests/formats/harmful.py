@@ -323,6 +323,9 @@ WEIGHTS: dict[str, Maker] = {
     "the older form": _written(
         lambda marker: saved({"w": torch.ones(2), "trap": Trap(marker)}, _use_new_zipfile_serialization=False)
     ),
+    "a trap that calls itself digits": _written(
+        lambda marker: saved({"format": "torchship.digits", "version": 1, "trap": Trap(marker)})
+    ),
     "protocol 4": _written(lambda marker: saved({"trap": Trap(marker)}, pickle_protocol=4)),
     "a plain pickle": _written(lambda marker: pickle.dumps(Trap(marker))),
     "a plain pickle of protocol 0": _written(lambda marker: pickle.dumps([Trap(marker)], 0)),

@@ -124,12 +124,10 @@ def _check_payload(file: BinaryIO, payload: Payload, name: str, members: dict[st
     meta = payload.tensor_meta
     if meta is None or meta.dtype not in _SIZES:
         raise MalformedError(f"{name} doesn't say what {place} holds")
-    sizes, strides, offset = (
-        [_whole(size) for size in meta.sizes],
-        [_whole(s) for s in meta.strides],
-        meta.storage_offset,
-    )
-    last = _whole(offset) + sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))
+    sizes, strides = [_whole(size) for size in meta.sizes], [_whole(stride) for stride in meta.strides]
+    if len(sizes) != len(strides):
+        raise MalformedError(f"{name} has sizes and strides for {place} that don't fit each other")
+    last = _whole(meta.storage_offset) + sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))
     if math.prod(sizes) and (last + 1) * _SIZES[meta.dtype] > members[place].size:
         raise MalformedError(f"{name} declares {sizes} numbers for {place}, which has {members[place].size} bytes")
 

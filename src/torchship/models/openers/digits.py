@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from torchship.formats import checkpoints
+from torchship.formats.torch_rules import WEIGHTS
 from torchship.models.described import described
 from torchship.models.model import Description
 from torchship.models.source import Source
@@ -19,7 +21,9 @@ def recognises(source: Source) -> bool:
 
 
 def describe(source: Source) -> Description:
-    """Open it with its data."""
+    """Open it with its data; raises UnsafeError where it is more than weights."""
     from torchship.digits import source as digits_source
 
-    return described(digits_source(Path(str(source.file))), source.text)
+    path = Path(str(source.file))
+    checkpoints.read(path, WEIGHTS)
+    return described(digits_source(path), source.text)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
-from torchship.errors import MalformedError, SourceError, UsageError
+from torchship.errors import MalformedError, SourceError, TorchshipError, UsageError
 from torchship.formats import exported, recognise
 from torchship.models import draw
 from torchship.models.call import bind, named_arguments
@@ -45,7 +45,21 @@ def describe(source: Source) -> Description:
     if source.inputs:
         raise UsageError(f"{path} knows its inputs", hint="leave --input out; --example FILE.npz gives other values")
     recognise.check(path, exported.KIND)
-    program = _opened(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return _description(torch.export.load(path))
+        except TorchshipError:
+            raise
+        except Exception as error:
+            told = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
+            raise SourceError(
+                f"torch {torch.__version__} can't open {path}: {type(error).__name__}: {told.strip()[:300]}",
+                hint="export it anew with this version of torch, and torch.export.save",
+            ) from error
+
+
+def _description(program: ExportedProgram) -> Description:
     args, kwargs = _example(program)
     module = _module(program, len(args), tuple(kwargs))
     shapes, notes = _shapes(program, module, kwargs)
@@ -76,21 +90,6 @@ def _module(program: ExportedProgram, positional: int, keywords: tuple[str, ...]
     wrapper: nn.Module = type("Program", (nn.Module,), {"forward": forward})()
     wrapper.program, wrapper.training = module, False
     return wrapper
-
-
-def _opened(path: Path) -> ExportedProgram:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return torch.export.load(path)
-        except KeyError as error:
-            raise SourceError(f"{path} holds no program called {error}", hint="torch.export.save writes one") from error
-        except Exception as error:
-            told = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
-            raise SourceError(
-                f"torch {torch.__version__} can't open {path}: {type(error).__name__}: {told.strip()[:300]}",
-                hint="export it anew with this version of torch",
-            ) from error
 
 
 def _example(program: ExportedProgram) -> tuple[tuple[Any, ...], dict[str, Any]]:
