@@ -53,7 +53,7 @@ def test_torch_itself_would_have_run_it(name: str, tmp_path: Path, marker: Path)
     path = harmful.PROGRAMS[name](tmp_path, marker)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with contextlib.suppress(AssertionError, AttributeError, ValueError):  # it did what it did before it failed
+        with contextlib.suppress(AssertionError, AttributeError, TypeError):  # after it did what it did
             torch.export.load(path).module()(torch.zeros(2, 4))
     assert marker.exists()
 
