@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TORCHSHIP_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(autouse=True)
+def gradients_stay_on() -> Iterator[None]:
+    """Whatever runs in this process leaves torch as it was: a converter that doesn't would break the next training."""
+    yield
+    if (torch := sys.modules.get("torch")) is not None:
+        assert torch.is_grad_enabled()
 
 
 @pytest.fixture(scope="session")

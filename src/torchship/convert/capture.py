@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
@@ -76,13 +77,12 @@ def _traced(model: Model, examples: tuple[Tensor, ...], _axes: tuple[Axes, ...])
         return cast(torch.jit.ScriptModule, torch.jit.trace(model.flat, examples, check_trace=False))  # type: ignore[no-untyped-call]
 
 
-class _quiet(warnings.catch_warnings):  # noqa: N801 - reads as the context it is
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Torch's own deprecation of TorchScript and its tracer's warnings are no news to our user."""
-
-    def __enter__(self) -> None:
-        super().__enter__()
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        torch.set_grad_enabled(False)
+        yield
 
 
 _BY = {
