@@ -305,12 +305,12 @@ def test_an_index_past_the_end(tmp_path):
     )  # fmt: skip
 
 
-def test_no_compiler(monkeypatch):
-    import torch._inductor.config
+def test_no_compiler():
+    from torch._inductor import config
     from torch._inductor.cpp_builder import get_cpp_compiler
 
-    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("/nowhere/g++",))
-    error = told_of(get_cpp_compiler)
+    with config.patch({"cpp.cxx": ("/nowhere/g++",)}):
+        error = told_of(get_cpp_compiler)
     assert error.what == "AOTInductor compiles C++, and there is no C++ compiler on this machine"
     assert "apt install g++" in str(error.hint)
 

@@ -65,7 +65,10 @@ def test_one_more_target_costs_only_that_target(source, started):
     ship(source)
     started.clear()
     ship(source, "torchscript:trace torchscript:trace exported")
-    assert [name for name in started if not name.startswith("time")] == ["convert-exported-export", "prove-exported"]
+    assert [name for name in started if not name.startswith("time")] == [
+        "convert-exported-export",
+        "prove-exported-export",
+    ]
 
 
 @pytest.mark.parametrize(("file", "text"), [("seed.txt", "2"), ("helper.py", "SIZE = 5\n")])

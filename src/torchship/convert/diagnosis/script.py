@@ -74,7 +74,7 @@ TABLE = (
         hint=f"make it an attribute or a buffer of the module; {_OTHERS}",
     ),
     Known(
-        text=r"Expected type hint for result of tolist\(\)",
+        text=r"Expected type hint for result of tolist\(\)", op="",
         reason="TorchScript can't tell what tolist() gives: {here}",
         hint="annotate it: values: list[float] = x.tolist()",
     ),
