@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -156,6 +157,6 @@ def _check_unique(text: bytes, inputs: list[Input]) -> None:
     except (ValueError, RuntimeError) as error:
         raise Refusal(400, f"the body isn't JSON: {error}") from error
     for found in names:
-        twice = next((name for name in found if found.count(name) > 1), None)
-        if twice is not None:
-            raise Refusal(400, f"the member {twice!r} is there twice")
+        if len(set(found)) < len(found):
+            twice, _ = Counter(found).most_common(1)[0]
+            raise Refusal(400, f"the member {twice[:100]!r} is there twice")
