@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from torchship.worker.lifeline import die_with_parent
@@ -108,7 +109,7 @@ def _torchship() -> int:
 
     recorder._SECONDS = timing._SECONDS = 0.01
     timing._ROUNDS = 1
-    process.subprocess.Popen = Forked  # type: ignore[misc, assignment]
+    process.subprocess = SimpleNamespace(Popen=Forked, PIPE=subprocess.PIPE)  # type: ignore[assignment]
     return command(sys.argv[1:])
 
 
