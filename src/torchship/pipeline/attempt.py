@@ -14,10 +14,11 @@ from torchship.bundle.artifact import Artifact, Attempt, Row, Verdict
 from torchship.errors import ConversionError, StorageError, TorchshipError, UnavailableError, WorkerError
 from torchship.models.source import Source
 from torchship.pipeline.accuracy import Scorer
+from torchship.pipeline.departure import told_with_layer
 from torchship.pipeline.evidence import Evidence
 from torchship.pipeline.failures import Failures
 from torchship.pipeline.plan import ONNX, Plan, onnx_plan
-from torchship.pipeline.proof import prove
+from torchship.pipeline.proof import RefutedError, prove
 from torchship.pipeline.workshop import Workshop
 from torchship.targets import builder_of, runner_of
 from torchship.targets.builder import Form, Route
@@ -109,7 +110,7 @@ class Maker:
 
     def _try_routes(self, plan: Plan) -> tuple[Outcome, bool]:
         """Give the outcome, and whether it would be the same another time: a crash or a time-out might not."""
-        attempts: list[Attempt] = []
+        failed: list[tuple[Route, TorchshipError]] = []
         lasting = True
         routes = [route for route in plan.routes if self._leads(plan.target, route.form)]
         if not routes:
@@ -119,15 +120,26 @@ class Maker:
                 made = self._by_route(plan.target, route)
             except TorchshipError as error:
                 lasting = lasting and not isinstance(error, (WorkerError, StorageError, UnavailableError))
-                attempts.append(_attempt(route.name, error))
-                self.failures.add(plan.target, route, error, self._onnx_file)
+                failed.append((route, error))
                 self._workshop.tell(plan.target, f"{route.name}: {error.what}")
                 continue
-            row = Row(
-                made.artifact.name, plan.target, "ok", made.artifact.variant.label, route.name, attempts=tuple(attempts)
-            )
+            attempts = tuple(_attempt(route.name, error) for route, error in failed)
+            row = Row(made.artifact.name, plan.target, "ok", made.artifact.variant.label, route.name, attempts=attempts)
             return Outcome(row, made), lasting
-        return Outcome(_failed(plan.target, attempts)), lasting
+        return Outcome(self._told(plan.target, failed)), lasting
+
+    def _told(self, target: str, failed: Sequence[tuple[Route, TorchshipError]]) -> Row:
+        """The row of a target of which no route came out right; of the best that was wrong, the layer is told."""
+        attempts, looked = [], False
+        for route, error in failed:
+            told = error
+            if isinstance(error, RefutedError) and error.ran and not looked and isinstance(self._source, Source):
+                looked = True
+                onnx = str(self._onnx_file) if self._onnx_file else None
+                told = told_with_layer(self._workshop, self._source, self.evidence, route, error, onnx)
+            self.failures.add(target, route, told, self._onnx_file)
+            attempts.append(_attempt(route.name, told))
+        return _failed(target, attempts)
 
     def _leads(self, target: str, form: Form) -> bool:
         """Whether the source can be had in ``form``; as ONNX it can, by that target, unless the target is that one."""

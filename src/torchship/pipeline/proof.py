@@ -17,13 +17,20 @@ from torchship.worker.protocol import Open, Opened, Ran, Run
 
 
 class RefutedError(ConversionError):
-    """An artifact that was made, and is wrong on a valid input: the one in ``files``. ``ran``: it gave an answer."""
+    """An artifact in ``folder`` that was made, and is wrong on a valid input: the one in ``files``.
 
-    def __init__(self, what: str, files: SampleFiles, cause: ConversionError | None = None) -> None:
-        known = cause or ConversionError(what)
-        super().__init__(what, where=known.where, hint=known.hint, op=known.op)
+    ``ran``: it gave an answer, and a wrong one.
+    """
+
+    def __init__(  # noqa: PLR0913 - what is told, and what it is told of
+        self, what: str, files: SampleFiles, artifact: Artifact, folder: Path, *,
+        where: str | None = None, hint: str | None = None, op: str | None = None, ran: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__(what, where=where, hint=hint, op=op)
         self.files = files
-        self.ran = cause is None
+        self.artifact = artifact
+        self.folder = folder
+        self.ran = ran
 
 
 def prove(workshop: Workshop, artifact: Artifact, folder: Path, evidence: Evidence, scorer: Scorer) -> Verdict:
@@ -45,10 +52,17 @@ def prove(workshop: Workshop, artifact: Artifact, folder: Path, evidence: Eviden
                 worker.ask(Run(str(evidence.path(files.inputs)), str(out)), Ran, workshop.timeout)
             except ConversionError as error:
                 what = f"made, but it raises on the valid input '{files.name}': {error.what}"
-                raise RefutedError(what, files, error) from error
+                raise RefutedError(
+                    what, files, artifact, folder, where=error.where, hint=error.hint, op=error.op, ran=False
+                ) from error
             wrong = judge.add(evidence.sample(files), read_arrays(out))
             out.unlink()
             if wrong:
-                raise RefutedError(f"made, but it answers wrongly on the input '{files.name}': {wrong[0].wrong}", files)
+                raise RefutedError(
+                    f"made, but it answers wrongly on the input '{files.name}': {wrong[0].wrong}",
+                    files,
+                    artifact,
+                    folder,
+                )
         verdict = judge.verdict([files.name for files in evidence.golden_samples])
         return msgspec.structs.replace(verdict, accuracy=scorer.accuracy(worker, scratch))

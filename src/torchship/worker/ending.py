@@ -6,7 +6,7 @@ import re
 import signal
 
 from torchship.models.places import Place, deepest
-from torchship.worker.protocol import Convert, Job, Observe, Open, Run, Score, Time
+from torchship.worker.protocol import Bisect, Convert, Job, Observe, Open, Run, Score, Time
 
 _DUMPED = re.compile(r'^ *File "([^"]+)", line (\d+) in (\S+)', re.MULTILINE)
 _DUMP = "(most recent call first):"
@@ -28,6 +28,8 @@ def doing(job: Job) -> str:
             return "opening and running the model"
         case Convert():
             return f"converting to {job.target} ({job.route})"
+        case Bisect():
+            return "looking for the layer that departs"
         case Open():
             return f"opening the {job.artifact.target} artifact"
         case Run() | Time():

@@ -15,6 +15,8 @@ from torchship.targets import Array, Session, builder_of
 from torchship.targets.adapter import open_session
 from torchship.targets.builder import Captured, Form
 from torchship.worker.protocol import (
+    Bisect,
+    Bisected,
     Convert,
     Converted,
     Handover,
@@ -70,23 +72,35 @@ class Jobs:
 
     @do.register
     def _convert(self, job: Convert) -> Converted:
+        import torch
+
         from torchship.convert.diagnosis import Graph, diagnose
 
         making = builder_of(job.target)
         route = next(each for each in making.routes if each.name == job.route)
         start = time.perf_counter()
         captured = _captured(job, route.form)
+        graph = Graph.of(captured.value)  # now: what is written may be stripped of its lines
         try:
-            artifact = making.convert(captured, route, job.variant, Path(job.folder))
+            with torch.no_grad():
+                artifact = making.convert(captured, route, job.variant, Path(job.folder))
         except TorchshipError:
             raise
         except Exception as error:
-            graph = Graph.of(captured.value).with_decomposed(captured.value)
+            graph = graph.with_decomposed(captured.value)
             raise diagnose(
                 error, f"converting to {job.target} ({job.route})", graph=graph, target=job.target
             ) from error
-        Graph.of(captured.value).write(Path(job.folder))
+        graph.write(Path(job.folder))
         return Converted(artifact, time.perf_counter() - start)
+
+    @do.register
+    def _bisect(self, job: Bisect) -> Bisected:
+        from torchship.models.open import open_source
+        from torchship.worker.bisecting import bisect
+
+        route = next(each for each in builder_of(job.target).routes if each.name == job.route)
+        return bisect(job, lambda: open_source(job.source), lambda: _captured(job, route.form))
 
     @do.register
     def _open(self, job: Open) -> Opened:
@@ -145,7 +159,7 @@ def _read(path: str) -> list[Array]:
         return [arrays[str(place)] for place in range(len(arrays.files))]
 
 
-def _captured(job: Convert, form: Form) -> Captured:
+def _captured(job: Convert | Bisect, form: Form) -> Captured:
     """Capture the source, or read the form that was handed over."""
     if form is Form.ONNX and job.onnx is not None:
         return Captured(form, Path(job.onnx), (), job.signature)

@@ -80,7 +80,22 @@ class Time(msgspec.Struct, frozen=True, tag=True):
     most: int = 100_000
 
 
-Job = Observe | Convert | Open | Run | Score | Time
+class Bisect(msgspec.Struct, frozen=True, tag=True):
+    """Find the layer at which an artifact departs on ``inputs``, which it is wrong on; ``epsilon`` as in Reference."""
+
+    source: Source
+    signature: Signature
+    weights_sha256: str
+    target: str
+    route: str
+    artifact: Artifact
+    folder: str
+    inputs: str
+    epsilon: float
+    onnx: str | None = None
+
+
+Job = Observe | Convert | Open | Run | Score | Time | Bisect
 
 
 class Observed(msgspec.Struct, frozen=True):
@@ -120,6 +135,21 @@ class Timed(msgspec.Struct, frozen=True):
     """The answer to Time: milliseconds of each call."""
 
     milliseconds: tuple[float, ...]
+
+
+class Bisected(msgspec.Struct, frozen=True):
+    """The answer to Bisect. ``path``: the module; empty where every layer that could be compared agrees.
+
+    ``told``: by how much it departs; ``kind``: its class; ``training``: its mode; ``compared``: of how many ``layers``.
+    """
+
+    path: str = ""
+    where: str | None = None
+    told: str = ""
+    kind: str = ""
+    training: bool = False
+    layers: int = 0
+    compared: int = 0
 
 
 class Failure(msgspec.Struct, frozen=True):

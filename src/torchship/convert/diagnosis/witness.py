@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import FrameType
@@ -95,23 +95,27 @@ def _here() -> tuple[Place | None, str | None]:
 
 
 class _Listener(logging.Handler):
-    def __init__(self, witness: Witness) -> None:
+    """Keeps what is news to the witness alone; warnings go on to whom they went before."""
+
+    def __init__(self, witness: Witness, before: Sequence[logging.Handler]) -> None:
         super().__init__(logging.INFO)
-        self.witness = witness
+        self._witness = witness
+        self._before = tuple(before)
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno < logging.WARNING:
-            self.witness.hear(record.getMessage())
-        else:
-            logging.getLogger("torch").handle(record)
+            self._witness.hear(record.getMessage())
+            return
+        for handler in self._before:
+            handler.handle(record)
 
 
 @contextmanager
 def witnessed() -> Iterator[Witness]:
     """Listen while ``torch.export`` runs; an exception that leaves carries what was heard, for ``read``."""
     logger, witness = logging.getLogger(_LOGGER), Witness()
-    listener, level, propagate = _Listener(witness), logger.level, logger.propagate
-    logger.addHandler(listener)
+    level, propagate, handlers = logger.level, logger.propagate, logger.handlers
+    logger.handlers = [_Listener(witness, handlers or logging.getLogger("torch").handlers)]
     logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
@@ -120,7 +124,7 @@ def witnessed() -> Iterator[Witness]:
         setattr(error, _NOTED, witness)
         raise
     finally:
-        logger.removeHandler(listener)
+        logger.handlers = handlers
         logger.setLevel(level)
         logger.propagate = propagate
 
