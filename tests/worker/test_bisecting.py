@@ -1,4 +1,4 @@
-"""Each way of looking into an artifact, on models that a converter makes something else of: it blames the right layer."""
+"""Each way of looking into an artifact, on models that a converter makes another of: it blames the right layer."""
 
 from __future__ import annotations
 

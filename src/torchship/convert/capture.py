@@ -15,7 +15,7 @@ from torchship.convert.scripting import scriptable
 from torchship.errors import CaptureError, TorchshipError
 from torchship.models.model import Axes, Model
 from torchship.models.samples import example_for
-from torchship.signature import Signature
+from torchship.signature import Dim, Signature
 from torchship.targets.builder import Captured, Form
 
 
@@ -62,8 +62,17 @@ def _exported(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, ...]
 
 
 def _dynamic_shapes(axes: tuple[Axes, ...]) -> tuple[dict[int, Any], ...]:
-    dims = {dim.name: torch.export.Dim(dim.name, min=dim.min, max=dim.max) for each in axes for dim in each.values()}
-    return tuple({axis: dims[dim.name] for axis, dim in each.items()} for each in axes)
+    every = {dim.name: dim for each in axes for dim in each.values()}
+    free = {dim.name: dim for dim in every.values() if not dim.root}
+    free = {dim.origin.name: dim.origin for dim in every.values()} | free
+    dims = {name: torch.export.Dim(name, min=dim.min, max=dim.max) for name, dim in free.items()}
+    return tuple({axis: _related(dims[dim.origin.name], dim) for axis, dim in each.items()} for each in axes)
+
+
+def _related(root: Any, dim: Dim) -> Any:
+    """Torch's dim for ``dim``, made of its root's; one that is only itself must not be written as a sum."""
+    times = dim.factor * root if dim.factor != 1 else root
+    return times + dim.offset if dim.offset else times
 
 
 def _scripted(model: Model, _examples: tuple[Tensor, ...], _axes: tuple[Axes, ...]) -> torch.jit.ScriptModule:

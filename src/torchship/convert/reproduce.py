@@ -13,7 +13,7 @@ from torchship.convert import reproduction_text as text
 from torchship.convert import spelling
 from torchship.errors import CaptureError
 from torchship.models.source import PythonObject, Source
-from torchship.signature import Signature
+from torchship.signature import Dim, Signature
 from torchship.signature.naming import identifiers
 from torchship.targets.builder import Form, Route
 from torchship.targets.reproduction import Reproduction, reproduction_of
@@ -60,9 +60,16 @@ def _names(signature: Signature) -> dict[str, object]:
     return {
         "inputs": [spec.name for spec in signature.inputs],
         "outputs": [spec.name for spec in signature.outputs],
-        "sizes": {dim.name: (dim.min, dim.max) for dim in signature.dims},
+        "dims": "\n".join(map(_dim, sorted(signature.dims, key=lambda dim: bool(dim.root)))),
         "axes": {spec.name: each for spec, each in zip(signature.inputs, axes, strict=True) if each},
     }
+
+
+def _dim(dim: Dim) -> str:
+    if not dim.root:
+        return f"DIMS[{dim.name!r}] = torch.export.Dim({dim.name!r}, min={dim.min}, max={dim.max})"
+    times = f"{dim.factor} * " if dim.factor != 1 else ""
+    return f"DIMS[{dim.name!r}] = {times}DIMS[{dim.root!r}]" + (f" + {dim.offset}" if dim.offset else "")
 
 
 def _opening(case: Case) -> str | None:

@@ -25,8 +25,9 @@ import torch
 
 INPUTS = {inputs}
 OUTPUTS = {outputs}
-SIZES = {sizes}
 AXES = {axes}
+DIMS = {{}}
+{dims}
 
 torch.manual_seed({seed})
 random.seed({seed})
@@ -155,7 +156,6 @@ example = tuple(tensor.contiguous() for tensor in example)
 
 FORMS = {
     Form.EXPORTED: """\
-DIMS = {name: torch.export.Dim(name, min=low, max=high) for name, (low, high) in SIZES.items()}
 dynamic = tuple({axis: DIMS[size] for axis, size in AXES.get(name, {}).items()} for name in INPUTS)
 exported = torch.export.export(flat, example, dynamic_shapes=(dynamic,), strict=False)
 """,

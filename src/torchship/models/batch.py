@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from torchship.errors import SourceError
-from torchship.models import draw, eager
+from torchship.models import draw, eager, hints
 from torchship.models.model import Axes, Model
 from torchship.signature import Dim
 
@@ -22,7 +22,7 @@ def propose(model: Model) -> tuple[tuple[Axes, ...], str]:
     doesn't depend on the other rows.
     """
     if any(model.axes) or model.description.sized:
-        return model.axes, ""
+        return hints.settled(model)
     static: tuple[Axes, ...] = tuple({} for _ in model.examples)
     firsts = {tensor.shape[0] if tensor.dim() else 0 for tensor in model.examples}
     if len(firsts) != 1 or 0 in firsts:

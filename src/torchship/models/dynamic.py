@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from torchship.errors import UsageError
+from torchship.models.hints import Hint
 from torchship.models.model import Axes
 from torchship.signature import Dim
 
@@ -98,12 +99,25 @@ def _dim(size: Any, at: str, axis: int) -> Dim | None:
         return size
     if size in (torch.export.Dim.AUTO, torch.export.Dim.DYNAMIC):
         plain = "_".join(part for part in at.replace("[", " ").replace("]", " ").replace("'", "").split()[1:-1])
-        return Dim(f"{plain}_{axis}")
+        return Hint(f"{plain}_{axis}")
     name = getattr(size, "__name__", None)
     if name is None:
         raise UsageError(f"{at} is {size!r}, which is no dim", hint=_HINT)
+    if (root := getattr(size, "root", None)) is not None:
+        return Dim.derived(_named(root), *_linear(size.fn))
+    return _named(size)
+
+
+def _named(size: Any) -> Dim:
+    """A torch.export.Dim of its own."""
     low, high = getattr(size, "min", 0), getattr(size, "max", None)
-    return Dim(str(name), max(1, int(low)), _bound(high))
+    return Dim(str(size.__name__), max(1, int(low)), _bound(high))
+
+
+def _linear(function: Callable[[Any], Any]) -> tuple[int, int]:
+    """Factor and offset of a derived dim: torch knows no others than linear ones."""
+    offset = int(function(0))
+    return int(function(1)) - offset, offset
 
 
 def _bound(high: Any) -> int | None:

@@ -250,7 +250,9 @@ class Recorder:
 
 
 def _dims(axes: tuple[Axes, ...]) -> tuple[Dim, ...]:
-    return tuple({dim.name: dim for each in axes for dim in each.values()}.values())
+    """The dims that the inputs have, and those that these follow from."""
+    found = {dim.name: dim for each in axes for dim in each.values()}
+    return tuple((found | {dim.root: dim.origin for dim in found.values() if dim.root not in ("", *found)}).values())
 
 
 def _small(model: Model) -> bool:

@@ -31,13 +31,35 @@ class FreshInput:
 
 def example_for(model: Model, axes: tuple[Axes, ...]) -> tuple[Tensor, ...]:
     """The example to capture with: a dynamic axis of size 1 is doubled, since a capture takes 1 for a constant."""
+    free = _usual(model.examples, axes)
+    ones = {name: (dim, size) for name, (dim, size) in free.items() if size == 1 and (dim.max is None or dim.max >= 2)}
     grown = []
     for tensor, dims in zip(model.examples, axes, strict=True):
         for axis, dim in dims.items():
-            if tensor.shape[axis] == 1 and (dim.max is None or dim.max >= 2):
-                tensor = torch.cat([tensor, tensor], dim=axis)  # noqa: PLW2901
+            if dim.origin.name in ones:
+                again = torch.arange(dim.follow(2)) % tensor.shape[axis]
+                tensor = tensor.index_select(axis, again)  # noqa: PLW2901
         grown.append(tensor.clone(memory_format=torch.contiguous_format))  # strides of size-1 axes too
     return tuple(grown)
+
+
+def _usual(examples: tuple[Tensor, ...], axes: tuple[Axes, ...]) -> dict[str, tuple[Dim, int]]:
+    """The dims that follow from no other, each with its size in the example.
+
+    Raises:
+        UsageError: the example has another size where a dim follows from one.
+    """
+    free: dict[str, tuple[Dim, int]] = {}
+    told = [(dim, t.shape[axis]) for t, dims in zip(examples, axes, strict=True) for axis, dim in dims.items()]
+    for dim, size in sorted(told, key=lambda each: bool(each[0].root)):  # those with a range of their own first
+        root, rest = divmod(size - dim.offset, dim.factor)
+        known = free.setdefault(dim.origin.name, (dim.origin, root))[1]
+        if rest or (dim.root and root != known):
+            raise UsageError(
+                f"the example's size {dim.name} is {size}, which doesn't follow from {dim.root} = {known}",
+                hint="give an example whose sizes are as dynamic_shapes says",
+            )
+    return free
 
 
 def fresh_inputs(model: Model, axes: tuple[Axes, ...], seed: int = 7) -> Iterator[FreshInput]:
@@ -57,11 +79,11 @@ def fresh_inputs(model: Model, axes: tuple[Axes, ...], seed: int = 7) -> Iterato
 
 
 def fresh_sizes(examples: tuple[Tensor, ...], axes: tuple[Axes, ...]) -> list[dict[str, int]]:
-    """Sizes to prove: for every dim 1, 2, an odd one and the ends of its range, one dim after the other, then all."""
-    dims: dict[str, tuple[Dim, int]] = {}
-    for tensor, places in zip(examples, axes, strict=True):
-        for axis, dim in places.items():
-            dims.setdefault(dim.name, (dim, tensor.shape[axis]))
+    """Sizes to prove: for every free dim 1, 2, an odd one and the ends of its range, one by one, then all.
+
+    A dim that follows from another is none of them.
+    """
+    dims = _usual(examples, axes)
     usual = {name: size for name, (_, size) in dims.items()}
     tried: list[dict[str, int]] = []
     for name, (dim, size) in dims.items():
@@ -78,7 +100,10 @@ def _sizes(dim: Dim, usual: int) -> list[int]:
 
 
 def _resized(tensor: Tensor, axes: Axes, sizes: Mapping[str, int]) -> tuple[int, ...]:
-    return tuple(sizes[axes[axis].name] if axis in axes else size for axis, size in enumerate(tensor.shape))
+    return tuple(
+        axes[axis].follow(sizes[axes[axis].origin.name]) if axis in axes else size
+        for axis, size in enumerate(tensor.shape)
+    )
 
 
 def _from_user(model: Model) -> Iterator[tuple[Tensor, ...]]:

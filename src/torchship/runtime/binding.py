@@ -11,7 +11,7 @@ from torchship.errors import InputError
 from torchship.runtime.lossless import array_for
 from torchship.signature import Constant, Leaf, Mapping, Record, Signature, TensorSpec, Tree, numpy_dtype, unflatten
 from torchship.signature import Sequence as SequenceTree
-from torchship.signature.check import check_arrays
+from torchship.signature.check import check_arrays, check_relations
 from torchship.targets import Array
 
 
@@ -41,6 +41,7 @@ class Binding:
             and (signature.call[0].kind == "positional")
         )
         self._lone_output = signature.result == Leaf(0)
+        self._related = any(dim.root for dim in signature.dims)
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Array]:
         """Give the call's arrays in the signature's order, checked.
@@ -68,6 +69,8 @@ class Binding:
                 size = shape[axis]
                 if not least <= size <= most or sizes.setdefault(name, size) != size:
                     return self._check_slowly(values)
+        if self._related:
+            check_relations(self._signature, sizes)
         return cast("list[Array]", values)
 
     def _check_slowly(self, values: Sequence[Any]) -> list[Array]:

@@ -42,7 +42,7 @@ def sample_of(signature: Signature, golden: list[Array] | None) -> list[Array]:
     """Give an input that is valid: one row of a golden sample, or zeros of the smallest sizes where there is none."""
     if golden is not None:
         return [array[:1] for array in golden] if signature.batch else golden
-    sizes = {dim.name: max(1, dim.min) for dim in signature.dims}
+    sizes = signature.sizes({dim.name: max(1, dim.min) for dim in signature.dims})
     return [
         np.zeros([size if isinstance(size, int) else sizes[size] for size in spec.shape], numpy_dtype(spec.dtype))
         for spec in signature.inputs

@@ -41,7 +41,28 @@ def check_arrays(signature: Signature, arrays: SequenceType[Array]) -> dict[str,
                 hint=f"convert it: {spec.name}.astype({str(numpy_dtype(spec.dtype))!r})",
             )
         check_shape(signature, spec, array.shape, sizes)
+    check_relations(signature, sizes)
     return sizes
+
+
+def check_relations(signature: Signature, sizes: MappingType[str, int]) -> None:
+    """Check that dims which follow from others do; ``sizes`` are a whole call's.
+
+    Raises:
+        InputError: names the two dims, what they are, and what was wanted.
+    """
+    roots: dict[str, tuple[int, str]] = {name: (size, name) for name, size in sizes.items()}
+    for dim in signature.dims:
+        if not dim.root or dim.name not in sizes:
+            continue
+        size = sizes[dim.name]
+        root, rest = divmod(size - dim.offset, dim.factor)
+        known, by = roots.setdefault(dim.root, (root, dim.name))
+        if rest or root != known:
+            told = f"{by} is {sizes[by]}" if by in sizes and by != dim.name else f"{dim.root} is a whole number"
+            raise InputError(
+                f"the size {dim.name} is {size} where {told}", hint=f"{dim.name} follows from {dim.root} in every call"
+            )
 
 
 def check_shape(signature: Signature, spec: TensorSpec, shape: SequenceType[int], sizes: dict[str, int]) -> None:

@@ -9,7 +9,7 @@ from torchship.serve.refusal import Refusal, from_error
 from torchship.serve.v2.message import Buffer, Input, Message, Output, parse_message
 from torchship.serve.v2.tensors import TensorReader
 from torchship.signature import Signature
-from torchship.signature.check import check_names
+from torchship.signature.check import check_names, check_relations
 from torchship.targets import Array
 
 _MOST_PLANS = 256
@@ -65,6 +65,7 @@ class RequestReader:
         self._outputs = {spec.name: index for index, spec in enumerate(signature.outputs)}
         self._all = [[Wanted(index, binary) for index in range(len(self._outputs))] for binary in (False, True)]
         self._plans: dict[bytes, Plan] = {}
+        self._related = any(dim.root for dim in signature.dims)
 
     def read(self, body: Buffer, head_length: int | None) -> tuple[Question, list[Array]]:
         """Read a request; ``head_length`` is that of the JSON where bytes follow it.
@@ -119,6 +120,11 @@ class RequestReader:
         for reader, given in zip(self._tensors, self._in_order(message.inputs), strict=True):
             stretch = stretches.get(given.name)
             arrays.append(reader.read(given, tail[slice(*stretch)] if stretch else None, sizes))
+        if self._related:
+            try:
+                check_relations(self._signature, sizes)
+            except InputError as error:
+                raise from_error(error) from error
         return arrays
 
     def _in_order(self, inputs: list[Input]) -> list[Input]:
