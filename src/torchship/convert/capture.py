@@ -11,10 +11,13 @@ import torch
 from torch import Tensor
 
 from torchship.convert.diagnosis import diagnose, witnessed
+from torchship.convert.recurrent import open_lengths
 from torchship.convert.scripting import scriptable
-from torchship.errors import CaptureError, TorchshipError
+from torchship.convert.symbolic import symbolic_numbers
+from torchship.errors import CaptureError, SourceError, TorchshipError
+from torchship.models.eager import call
 from torchship.models.model import Axes, Model
-from torchship.models.samples import example_for
+from torchship.models.samples import example_for, fresh_inputs
 from torchship.signature import Dim, Signature
 from torchship.targets.builder import Captured, Form
 
@@ -37,7 +40,7 @@ def capture(model: Model, form: Form, signature: Signature) -> Captured:
         raise
     except Exception as error:
         raise diagnose(error, f"capturing {_BY[form]}") from error
-    return Captured(form, value, examples, signature, module=model.flat)
+    return Captured(form, value, examples, signature, _dynamic_shapes(axes), module=model.flat)
 
 
 def axes_of(signature: Signature) -> tuple[Axes, ...]:
@@ -49,16 +52,52 @@ def axes_of(signature: Signature) -> tuple[Axes, ...]:
 
 
 def _exported(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, ...]) -> torch.export.ExportedProgram:
-    """Non-strict first, which runs the user's Python as it is; strict where that fails."""
+    """Non-strict first, which runs the user's Python as it is; then with its numbers kept open; then strict."""
     shapes = _dynamic_shapes(axes)
     try:
-        with witnessed():
+        with witnessed(), open_lengths():
             return torch.export.export(model.flat, examples, dynamic_shapes=shapes, strict=False)
-    except Exception as first:  # noqa: BLE001 - told by whoever called, with its operator and place
+    except Exception as first:
+        for other in (_with_open_numbers, _with_checks, _strict) if _is_about_sizes(first) else (_strict,):
+            try:
+                return other(model, examples, axes)
+            except Exception:  # noqa: BLE001, S112, PERF203 - the first one names the user's own line
+                continue
+        raise first from None
+
+
+def _is_about_sizes(error: Exception) -> bool:
+    """Whether a number was asked for that the graph keeps open: a size, or one that depends on values."""
+    return type(error).__name__ in ("UserError", "GuardOnDataDependentSymNode", "ConstraintViolationError")
+
+
+def _with_open_numbers(
+    model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, ...]
+) -> torch.export.ExportedProgram:
+    with symbolic_numbers(model.flat), open_lengths():
+        return torch.export.export(model.flat, examples, dynamic_shapes=_dynamic_shapes(axes), strict=False)
+
+
+def _with_checks(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, ...]) -> torch.export.ExportedProgram:
+    """What torch can't prove of the sizes is checked when the graph runs; none of the declared sizes may fail it."""
+    with symbolic_numbers(model.flat), open_lengths():
+        program = torch.export.export(
+            model.flat, examples, dynamic_shapes=_dynamic_shapes(axes), strict=False,
+            prefer_deferred_runtime_asserts_over_guards=True,
+        )  # fmt: skip
+    module = program.module()
+    for fresh in fresh_inputs(model, axes):
         try:
-            return torch.export.export(model.flat, examples, dynamic_shapes=shapes, strict=True)
-        except Exception:  # noqa: BLE001 - the non-strict one names the user's own line
-            raise first from None
+            call(model.flat, fresh.tensors)
+        except SourceError:
+            continue  # the model itself refuses these sizes
+        with torch.no_grad():
+            module(*fresh.tensors)
+    return program
+
+
+def _strict(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, ...]) -> torch.export.ExportedProgram:
+    return torch.export.export(model.flat, examples, dynamic_shapes=_dynamic_shapes(axes), strict=True)
 
 
 def _dynamic_shapes(axes: tuple[Axes, ...]) -> tuple[dict[int, Any], ...]:

@@ -29,7 +29,10 @@ _TARGET = re.compile(
     r"|torch\.(sym_(int|float|max|min|not|ite|sum|sqrt)|_sym_sqrt|_check|_C\._set_grad_enabled)"
 )
 _FILES = re.compile(r"\.(from_file|save|load)(\.|$)")
-_TREES = {"builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict", "collections.deque", None}
+_TREES = {
+    "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict", "collections.deque",
+    "torch.fx.immutable_collections.immutable_list", "torch.fx.immutable_collections.immutable_dict", None,
+}  # fmt: skip
 _CUSTOM = {"as_custom_obj", "custom_obj"}
 _MOST_DEPTH = 200
 

@@ -61,9 +61,19 @@ TABLE = (
         "dynamic_shapes",
     ),
     Known(
-        text=r"Suggested fixes:\s+(?P<dim>\w+) = Dim\('\w+', (?:min=(?P<min>\d+))?(?:, )?(?:max=(?P<max>\d+))?\)",
+        text=r"Suggested fixes:\s+(?P<dim>\w+) = Dim\('\w+', min=(?P<min>\d+), max=(?P<max>\d+)\)",
         reason="{here} holds for a part of the sizes of {dim} only: from {min} up to {max}",
         hint="declare that range: torch.export.Dim('{dim}', min={min}, max={max}), or {dim}={min}..{max} in --input",
+    ),
+    Known(
+        text=r"Suggested fixes:\s+(?P<dim>\w+) = Dim\('\w+', max=(?P<max>\d+)\)",
+        reason="{here} holds for a part of the sizes of {dim} only: up to {max}",
+        hint="declare that range: torch.export.Dim('{dim}', max={max}), or {dim}=1..{max} in --input",
+    ),
+    Known(
+        text=r"Suggested fixes:\s+(?P<dim>\w+) = Dim\('\w+', min=(?P<min>\d+)\)",
+        reason="{here} holds for a part of the sizes of {dim} only: from {min} on",
+        hint="declare that range: torch.export.Dim('{dim}', min={min})",
     ),
     Known(
         text=_GUARD,

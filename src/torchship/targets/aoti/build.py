@@ -15,9 +15,9 @@ from torchship.targets.torchscript.build import bfloat_inputs, release
 
 
 class AotiBuilder:
-    """Route: ``export``."""
+    """Routes: ``export``, ``script``: as the target ``exported`` has them."""
 
-    routes = (Route("export", Form.EXPORTED),)
+    routes = (Route("export", Form.EXPORTED), Route("script", Form.SCRIPTED))
     needs = Needs(("torch",), "build", compiler=True)
 
     def convert(self, captured: Captured, route: Route, variant: Variant, folder: Path) -> Artifact:
@@ -28,15 +28,17 @@ class AotiBuilder:
         import torch._inductor
 
         from torchship.targets.aoti import package
+        from torchship.targets.exported.from_script import program_of
 
-        captured.value.example_inputs = (captured.examples, {})
+        program = program_of(captured) if captured.form is Form.SCRIPTED else captured.value
+        program.example_inputs = (captured.examples, {})
         goal = cpu.this_goal()
         with tempfile.TemporaryDirectory(prefix="torchship-aoti-") as scratch, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             room = Room(Path(scratch), goal)
             with room.entered():
                 made = torch._inductor.aoti_compile_and_package(
-                    captured.value, package_path=str(room.folder / "made.pt2"), inductor_configs=room.options()
+                    program, package_path=str(room.folder / "made.pt2"), inductor_configs=room.options()
                 )
             package.write(Path(made), folder / "model.pt2")
         return Artifact(

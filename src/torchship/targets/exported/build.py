@@ -15,9 +15,9 @@ _NOTES = ("stack_trace", "source_fn_stack", "torch_fn", "from_node", "custom")  
 
 
 class ExportedBuilder:
-    """Route: ``export``."""
+    """Routes: ``export``; ``script``, which makes torch.cond of an ``if`` on a tensor's value."""
 
-    routes = (Route("export", Form.EXPORTED),)
+    routes = (Route("export", Form.EXPORTED), Route("script", Form.SCRIPTED))
     needs = Needs(("torch",), "build")
 
     def convert(self, captured: Captured, route: Route, variant: Variant, folder: Path) -> Artifact:
@@ -28,7 +28,9 @@ class ExportedBuilder:
         """
         import torch
 
-        program = captured.value
+        from torchship.targets.exported.from_script import program_of
+
+        program = program_of(captured) if captured.form is Form.SCRIPTED else captured.value
         program.example_inputs = None
         _strip(program.graph_module)
         with warnings.catch_warnings():

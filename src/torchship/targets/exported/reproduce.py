@@ -8,7 +8,12 @@ REPRODUCTION = Reproduction(
     convert={
         "export": """\
 torch.export.save(exported, "model.pt2")
-"""
+""",
+        "script": """\
+from torch._export.converter import TS2EPConverter
+
+torch.export.save(TS2EPConverter(scripted, example).convert(), "model.pt2")
+""",
     },
     run="""\
 answers = torch.export.load("model.pt2").module()(*[torch.from_numpy(array) for array in arrays])

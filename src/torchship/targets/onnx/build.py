@@ -6,9 +6,10 @@ import shutil
 import tempfile
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torchship.bundle.artifact import Artifact, Settings, Variant
+from torchship.errors import ConversionError
 from torchship.targets.builder import Captured, Form, Route, reopened
 from torchship.targets.runner import Needs
 
@@ -76,12 +77,25 @@ def _written(captured: Captured, scratch: Path, path: Path) -> onnx_ir.Model:
     from torchship.targets.onnx.finish import finished
 
     if captured.form is Form.EXPORTED:
+        _refuse_steps(captured.value)
         exported = exporters.from_program(captured)
     else:
         exported = exporters.from_torchscript(captured, scratch)
     model = finished(exported, captured.signature)
     _save(model, path)
     return model
+
+
+def _refuse_steps(program: Any) -> None:
+    """Raise ConversionError where a recurrent layer was exported as a scan: ONNX has an operator for the whole."""
+    for node in program.graph.nodes:
+        stack = list((node.meta.get("nn_module_stack") or {}).values())
+        if getattr(node.target, "__name__", "") == "scan" and stack and "torch.nn.modules.rnn." in str(stack[-1][1]):
+            layer = str(stack[-1][1]).rpartition(".")[2].strip("'>")
+            raise ConversionError(
+                f"the exported program goes through the {layer}'s length step by step",
+                hint="the script and trace routes keep it one operator, which is many times quicker",
+            )
 
 
 def _save(model: onnx_ir.Model, path: Path) -> None:
