@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import nn
 
-from torchship.models.eager import as_array
+from torchship.models.described import described
+from torchship.models.eager import as_array, noisier, run, sensitivity
+from torchship.models.open import prepare
 
 
 def test_a_scalar_stays_a_scalar_and_strides_become_plain() -> None:
@@ -14,3 +17,30 @@ def test_a_scalar_stays_a_scalar_and_strides_become_plain() -> None:
     assert turned.flags.c_contiguous
     np.testing.assert_array_equal(turned, [[0, 3], [1, 4], [2, 5]])
     assert as_array(torch.ones(2, dtype=torch.bfloat16)).dtype == np.float32
+
+
+class Ties(nn.Module):
+    """Of equal scores the first two are taken, and told by place and by value."""
+
+    def forward(self, x):
+        best = (x * 1e-3).topk(2, dim=1).indices
+        return best, torch.gather(torch.arange(4.0).expand_as(x) * 9, 1, best), x.sum()
+
+
+def test_what_a_rounding_error_turns_is_nobodys() -> None:
+    model = prepare(described({"model": Ties().eval(), "args": (torch.randn(2, 4),)}, "here"))
+    zeros = (torch.zeros(2, 4),)
+    answer = run(model.flat, zeros)
+    moves = sensitivity(model.flat, zeros, answer, model.examples)
+    places, values, total = noisier(answer, answer, moves, run(model.flat, model.examples))
+    turned = places != answer[0]
+    assert turned.any()
+    assert (np.isinf(values) == turned).all()
+    assert 0 < total < 1e-4
+
+
+def test_what_no_rounding_error_turns_stays_exact() -> None:
+    model = prepare(described({"model": nn.ReLU().eval(), "args": (torch.randn(2, 4),)}, "here"))
+    answer = run(model.flat, (torch.full((2, 4), -1.0),))
+    moves = sensitivity(model.flat, (torch.full((2, 4), -1.0),), answer, model.examples)
+    assert noisier(answer, answer, moves, answer)[0].tolist() == answer[0].tolist()

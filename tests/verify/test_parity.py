@@ -122,3 +122,19 @@ def test_rounding_noise_alone_is_judged_by_the_outputs_usual_size():
         judge.add(Sample("low", [eager], [exact]), [answer])
     assert lone.wrong
     assert not usual.wrong
+
+
+def test_a_value_that_hangs_on_rounding_alone_may_be_any_other():
+    eager = np.float32([1.0, 2.0, 3.0])
+    sample = Sample("zero", [eager], [np.float64([1.0, np.inf, 3.0])])
+    assert Judge(("y",)).add(sample, [np.float32([1.0, -7.0, 3.0])]) == []
+    assert "y[2] is 3.1" in Judge(("y",)).add(sample, [np.float32([1.0, 2.0, 3.1])])[0].wrong
+    assert "is nan" in Judge(("y",)).add(sample, [np.float32([1.0, np.nan, 3.0])])[0].wrong
+
+
+def test_the_tolerance_on_other_hosts_covers_what_was_seen_here():
+    """Eager in 16 bits inside is further from float64 than the artifact is, which is right by either."""
+    eager, exact, answer = np.float32([1.003, 2.0]), np.float64([1.0, 2.0]), np.float32([1.0, 2.0])
+    judge = Judge(("y",))
+    assert judge.add(Sample("usual", [eager], [exact]), [answer]) == []
+    assert judge.verdict(["usual"]).tolerance[0] > 2 * 0.003 * 0.99

@@ -9,11 +9,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+import torchship
 from torchship.models.eager import Array, as_array
 from torchship.models.flat import FlatModule, define
 from torchship.models.model import Model
@@ -21,6 +24,7 @@ from torchship.models.places import Kind, Place, deepest, kind_of
 from torchship.signature.naming import identifiers
 
 Key = tuple[str, int]
+_OURS = str(Path(torchship.__file__).parent)
 
 
 @dataclass(frozen=True)
@@ -187,8 +191,18 @@ def place_of(module: nn.Module) -> Place | None:
     file = inspect.getsourcefile(forward) or ""
     if file and kind_of(file) is Kind.USER:
         return Place(file, forward.__code__.co_firstlineno, "forward")
-    frame, places = sys._getframe(), []
-    while frame.f_back is not None:
+    return deepest(reversed(list(_callers())))
+
+
+def _callers() -> Iterator[Place]:
+    """The frames between the hook, which is ours, and whoever called the model, who is too; innermost first."""
+    frame: FrameType | None = sys._getframe()
+    below = True
+    while frame is not None:
+        ours = frame.f_code.co_filename.startswith(_OURS) and kind_of(frame.f_code.co_filename) is Kind.MACHINERY
+        if ours and not below:
+            return
+        below = below and ours
+        if not ours:
+            yield Place(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
         frame = frame.f_back
-        places.append(Place(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))
-    return deepest(reversed(places))

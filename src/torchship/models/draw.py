@@ -11,6 +11,7 @@ from torchship.models.source import InputSpec
 
 Style = Literal["usual", "zero", "low", "high", "large"]
 
+_MOSTLY = 0.8
 _TURNED = 0.15  # share of a mask's values that a fresh one has turned
 _UNKNOWN_INTEGERS = 8  # values of an integer input that nobody gave an example of: 0..7 fits nearly every table
 
@@ -80,8 +81,9 @@ def _floats(like: Tensor, shape: tuple[int, ...], style: Style, generator: torch
     known = known[torch.isfinite(known)]
     if style == "zero":
         return torch.zeros(shape, dtype=like.dtype)
-    if style in ("low", "high") and known.numel():
-        return torch.full(shape, float(known.min() if style == "low" else known.max())).to(like.dtype)
+    if style in ("low", "high") and known.numel():  # most at one end of the range, the rest at the other
+        ends = (known.min(), known.max()) if style == "low" else (known.max(), known.min())
+        return torch.where(torch.rand(shape, generator=generator) < _MOSTLY, *ends).to(like.dtype)
     mean = float(known.mean()) if known.numel() else 0.0
     spread = float(known.std()) if known.numel() > 1 else 1.0
     if known.numel() and float(known.min()) >= 0:  # a probability, a distance, a pixel: never below its range

@@ -19,6 +19,7 @@ from torchship.signature import Tree
 Array = npt.NDArray[Any]
 
 _NUDGES = 3
+_SHAKE = 32  # units in the last place: enough to tell equal values from each other behind a few layers
 
 
 def call(flat: FlatModule, inputs: Sequence[Tensor]) -> tuple[Tree, list[Tensor], list[str]]:
@@ -55,6 +56,11 @@ def as_array(tensor: Tensor) -> Array:
     if tensor.dtype is torch.bfloat16:
         tensor = tensor.float()
     return np.asarray(tensor.resolve_conj().resolve_neg().numpy(), order="C")
+
+
+def weights(flat: FlatModule) -> dict[str, Tensor]:
+    """The tensors of a state_dict; layers that were quantised keep other things there too."""
+    return {name: value for name, value in flat.state_dict().items() if isinstance(value, Tensor)}
 
 
 class Exact:
@@ -124,14 +130,14 @@ def nudged(flat: FlatModule, inputs: Sequence[Tensor], eager: Sequence[Array]) -
     """
     generator = torch.Generator().manual_seed(11)
     spread = [np.zeros(array.shape) for array in eager]
-    kept = {name: value.clone() for name, value in flat.state_dict().items()}
+    kept = {name: value.clone() for name, value in weights(flat).items()}
     for _ in range(_NUDGES):
         with torch.no_grad():
-            for value in flat.state_dict().values():
+            for value in weights(flat).values():
                 value.copy_(_nudge(value, generator))
         moved = run(flat, [_nudge(tensor, generator) for tensor in inputs])
         with torch.no_grad():
-            for name, value in flat.state_dict().items():
+            for name, value in weights(flat).items():
                 value.copy_(kept[name])
         for place, (before, after) in enumerate(zip(eager, moved, strict=True)):
             if before.shape == after.shape and before.dtype.kind in "fc":
@@ -144,27 +150,44 @@ def nudged(flat: FlatModule, inputs: Sequence[Tensor], eager: Sequence[Array]) -
     ]
 
 
-def sensitivity(flat: FlatModule, inputs: Sequence[Tensor], answer: Sequence[Array]) -> list[Array]:
-    """How far each element of ``answer`` moves when the inputs move by half a unit in the last place."""
+def sensitivity(
+    flat: FlatModule, inputs: Sequence[Tensor], answer: Sequence[Array], usual: Sequence[Tensor]
+) -> list[Array]:
+    """How far each element of ``answer`` moves when the inputs move by some units in the last place of usual ones."""
     generator = torch.Generator().manual_seed(13)
     moves = [np.zeros(array.shape) for array in answer]
     for _ in range(_NUDGES):
-        moved = run(flat, [_nudge(tensor, generator) for tensor in inputs])
+        moved = run(flat, [_shaken(each, like, generator) for each, like in zip(inputs, usual, strict=True)])
         for place, (before, after) in enumerate(zip(answer, moved, strict=True)):
             if before.shape == after.shape and before.dtype.kind in "fc":
                 with np.errstate(invalid="ignore"):  # an infinity less itself
                     moves[place] = np.maximum(moves[place], np.nan_to_num(np.abs(after - before), posinf=0.0))
+            elif before.shape == after.shape:  # which of several equal ones comes first
+                moves[place] = np.maximum(moves[place], before != after)
     return moves
 
 
-def noisier(answer: Sequence[Array], true: Sequence[Array], moves: Sequence[Array]) -> list[Array]:
-    """``true``, but where the input's own rounding moves an output further: then that move is the yardstick."""
-    return [
-        eager + move
-        if eager.dtype.kind in "fc" and eager.shape == exact.shape and move.max(initial=0.0) > _apart(eager, exact)
-        else exact
-        for eager, exact, move in zip(answer, true, moves, strict=True)
-    ]
+def noisier(
+    answer: Sequence[Array], true: Sequence[Array], moves: Sequence[Array], usual: Sequence[Array]
+) -> list[Array]:
+    """``true``, but where the input's own rounding moves an output further: then that move is the yardstick.
+
+    What it moves by more than rounding explains (which of several equal scores comes first) is nobody's: ``true`` is
+    told to be infinite there, and a whole number to be another than eager's. ``usual`` is an answer to usual inputs.
+    """
+    return [_noisier(*each) for each in zip(answer, true, moves, usual, strict=True)]
+
+
+def _noisier(eager: Array, true: Array, move: Array, usual: Array) -> Array:
+    if eager.shape != true.shape or not move.any():
+        return true
+    if eager.dtype.kind in "fc":
+        if move.max() <= _apart(eager, true):
+            return true
+        scale = max(np.abs(each[np.isfinite(each)]).max(initial=0.0) for each in (eager, usual))
+        return np.where(move > np.sqrt(np.finfo(eager.dtype).eps) * scale, np.inf, eager + move)
+    other = ~eager if eager.dtype.kind == "b" else eager ^ 1
+    return np.where(move > 0, other, true)
 
 
 def _apart(one: Array, other: Array) -> float:
@@ -177,3 +200,11 @@ def _nudge(tensor: Tensor, generator: torch.Generator) -> Tensor:
         return tensor
     sign = torch.randint(0, 2, tensor.shape, generator=generator) * 2 - 1
     return (tensor * (1 + sign * torch.finfo(tensor.dtype).eps / 2)).to(tensor.dtype)
+
+
+def _shaken(tensor: Tensor, like: Tensor, generator: torch.Generator) -> Tensor:
+    """``tensor`` with a rounding error of the size that ``like`` has."""
+    if not tensor.is_floating_point() or not like.numel():
+        return tensor
+    unit = _SHAKE * torch.finfo(tensor.dtype).eps * float(like.abs().nan_to_num(posinf=0.0).max())
+    return (tensor + unit * (torch.rand(tensor.shape, generator=generator) * 2 - 1)).to(tensor.dtype)

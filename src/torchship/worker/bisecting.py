@@ -16,7 +16,7 @@ from torch import Tensor
 from torchship.bundle.artifact import Artifact
 from torchship.convert.capture import capture
 from torchship.convert.layers import Key, Layer, answers_of, arguments_of, layers_of, place_of, probing, tensors_in
-from torchship.models.eager import Widened, as_array, widened
+from torchship.models.eager import Widened, as_array, weights, widened
 from torchship.models.model import Model
 from torchship.signature import Signature, TensorSpec
 from torchship.targets import Array, builder_of
@@ -147,7 +147,7 @@ class Bisection:
     @cached_property
     def _twin(self) -> Model | None:
         """The same model in float64; None where a second one is too big."""
-        size = sum(tensor.numel() * tensor.element_size() for tensor in self.model.flat.state_dict().values())
+        size = sum(tensor.numel() * tensor.element_size() for tensor in weights(self.model.flat).values())
         if size > _LARGEST_TWIN:
             return None
         twin = self.again()
