@@ -10,6 +10,7 @@ import torch
 
 from torchship.signature import Signature
 from torchship.targets.builder import Captured, Form
+from torchship.targets.onnx.lowering import lowered
 from torchship.targets.onnx.translations import TRANSLATIONS
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _TORCHSCRIPT_OPSET = 20  # the highest that torch's TorchScript exporter writes
 def from_program(captured: Captured) -> onnx_ir.Model:
     """By the exporter of today, from an ExportedProgram; opset 20 in torch 2.13."""
     program = torch.onnx.export(
-        captured.value,
+        lowered(captured.value),
         captured.examples,
         dynamo=True,
         input_names=_names(captured.signature.inputs),
