@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
+import torch.fx.experimental._config
 from torch import Tensor
 
 from torchship.convert.diagnosis import diagnose, witnessed
@@ -35,7 +35,9 @@ def capture(model: Model, form: Form, signature: Signature) -> Captured:
         why = model.description.closed.get(form, f"it has no capture as {form.value}")
         raise CaptureError(f"from this source there is no route by way of {form.value}: {why}")
     try:
-        value = native() if native is not None else _CAPTURES[form](model, examples, axes)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own: what matters raises, or shows on the fresh inputs
+            value = native() if native is not None else _CAPTURES[form](model, examples, axes)
     except TorchshipError:
         raise
     except Exception as error:
@@ -79,8 +81,12 @@ def _with_open_numbers(
 
 
 def _with_checks(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, ...]) -> torch.export.ExportedProgram:
-    """What torch can't prove of the sizes is checked when the graph runs; none of the declared sizes may fail it."""
-    with symbolic_numbers(model.flat), open_lengths():
+    """What torch can't prove of the sizes is checked when the graph runs; none of the declared sizes may fail it.
+
+    Sizes of 1 are taken for sizes like others, where torch would ask whether a size is 1 at each convolution.
+    """
+    sizes_alike = torch.fx.experimental._config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
+    with symbolic_numbers(model.flat), open_lengths(), sizes_alike:
         program = torch.export.export(
             model.flat, examples, dynamic_shapes=_dynamic_shapes(axes), strict=False,
             prefer_deferred_runtime_asserts_over_guards=True,
@@ -115,22 +121,14 @@ def _related(root: Any, dim: Dim) -> Any:
 
 
 def _scripted(model: Model, _examples: tuple[Tensor, ...], _axes: tuple[Axes, ...]) -> torch.jit.ScriptModule:
-    with _quiet():
+    with torch.no_grad():
         return torch.jit.script(scriptable(model))
 
 
 def _traced(model: Model, examples: tuple[Tensor, ...], _axes: tuple[Axes, ...]) -> torch.jit.ScriptModule:
     """What a trace bakes in shows on the fresh inputs: its warnings are answered by that proof."""
-    with _quiet():
+    with torch.no_grad():
         return cast(torch.jit.ScriptModule, torch.jit.trace(model.flat, examples, check_trace=False))  # type: ignore[no-untyped-call]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Torch's own deprecation of TorchScript and its tracer's warnings are no news to our user."""
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        yield
 
 
 _BY = {

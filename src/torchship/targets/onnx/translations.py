@@ -10,6 +10,7 @@ from onnxscript import opset18 as op
 from onnxscript.function_libs.torch_lib.ops.core import aten_scatter_reduce
 
 from torchship.errors import ConversionError
+from torchship.targets.onnx.attention import attention
 
 _FLOATS = (ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 
@@ -39,4 +40,7 @@ def scatter_reduce(self: Any, dim: int, index: Any, src: Any, reduce: str, inclu
     return op.Div(total, op.ScatterElements(count, index, ones, axis=dim, reduction="add"))
 
 
-TRANSLATIONS: dict[Any, Any] = {torch.ops.aten.scatter_reduce.two: scatter_reduce}
+TRANSLATIONS: dict[Any, Any] = {
+    torch.ops.aten.scatter_reduce.two: scatter_reduce,
+    torch.ops.aten.scaled_dot_product_attention.default: attention,
+}

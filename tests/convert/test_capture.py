@@ -1,0 +1,129 @@
+"""What torch.export fixes, kept open: numbers of sizes, recurrent lengths, sizes of 1; nothing is left behind."""
+
+from __future__ import annotations
+
+import builtins
+import copy
+import sys
+
+import pytest
+import torch
+from torch import nn
+from torch.export import Dim
+
+from torchship.convert.capture import capture
+from torchship.convert.recurrent import open_lengths
+from torchship.convert.symbolic import symbolic_numbers
+from torchship.errors import TorchshipError
+from torchship.models.described import described
+from torchship.models.eager import call
+from torchship.models.open import prepare
+from torchship.models.recorder import Recorder
+from torchship.targets.builder import Form
+
+BATCH, LENGTH = Dim("batch", min=1, max=16), Dim("length", min=1, max=40)
+
+
+def exported(model: nn.Module, args: tuple[torch.Tensor, ...], shapes, folder):
+    source = {"args": args, "dynamic_shapes": shapes}
+    recorded = prepare(described(source | {"model": copy.deepcopy(model).eval()}, "here"))  # it ends in float64
+    signature = Recorder(recorded, folder).record("here").signature
+    opened = prepare(described(source | {"model": model.eval()}, "here"))
+    return opened, capture(opened, Form.EXPORTED, signature).value
+
+
+def agrees(opened, program, *given: torch.Tensor) -> None:
+    with torch.no_grad():
+        answers = program.module()(*given)
+    for mine, theirs in zip(answers, call(opened.flat, given)[1], strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda **how: nn.LSTM(6, 10, num_layers=2, bidirectional=True, **how),
+        lambda **how: nn.LSTM(6, 10, proj_size=4, bias=False, **how),
+        lambda **how: nn.GRU(6, 10, num_layers=2, **how),
+        lambda **how: nn.GRU(6, 10, bidirectional=True, bias=False, **how),
+        lambda **how: nn.RNN(6, 10, nonlinearity="relu", bidirectional=True, **how),
+        lambda **how: nn.RNN(6, 10, bias=False, **how),
+    ],
+    ids=["lstm", "lstm_projected", "gru", "gru_both_ways", "rnn_relu", "rnn"],
+)
+def test_the_length_of_a_recurrent_layer_stays_open(layer, batch_first, tmp_path):
+    axes = {0: BATCH, 1: LENGTH} if batch_first else {0: LENGTH, 1: BATCH}
+    opened, program = exported(layer(batch_first=batch_first), (torch.randn(3, 7, 6),), {"input": axes}, tmp_path)
+    for sizes in ((1, 1), (3, 7), (5, 16), (2, 13)):
+        agrees(opened, program, torch.randn(*sizes, 6))
+
+
+class Halves(nn.Module):
+    def forward(self, x):
+        half = int(x.shape[1] / 2)
+        size = max(int(x.size(0)), 1)
+        return torch.cat([x[:, half:], x[:, :half]], 1).reshape(size, -1) * min(size, x.shape[1])
+
+
+def test_python_numbers_of_sizes_stay_open(tmp_path):
+    columns = Dim("columns", min=2, max=30)
+    opened, program = exported(Halves(), (torch.randn(3, 8),), {"x": {0: BATCH, 1: columns}}, tmp_path)
+    for sizes in ((1, 2), (4, 9), (16, 30)):
+        agrees(opened, program, torch.randn(*sizes))
+
+
+class Scaled(nn.Module):
+    def forward(self, x):
+        return x / float(x.abs().max())
+
+
+def test_a_number_of_a_value_stays_open(tmp_path):
+    opened, program = exported(Scaled(), (torch.randn(3, 4),), {"x": {0: BATCH}}, tmp_path)
+    agrees(opened, program, torch.randn(5, 4) * 9)
+
+
+class Strided(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(*(nn.Conv2d(3, 3, 3, 2, 1) for _ in range(4)))
+
+    def forward(self, x):
+        return self.body(x)
+
+
+def test_an_image_may_shrink_to_a_single_column(tmp_path):
+    width = Dim("width", min=16, max=64)
+    opened, program = exported(Strided(), (torch.randn(2, 3, 32, 48),), {"x": {0: BATCH, 3: width}}, tmp_path)
+    for size in (16, 17, 64):
+        agrees(opened, program, torch.randn(2, 3, 32, size))
+
+
+class Split(nn.Module):
+    def forward(self, x):
+        return x * 2 if x.shape[0] > 8 else x
+
+
+def test_what_holds_for_a_part_of_the_sizes_is_still_refused(tmp_path):
+    with pytest.raises(TorchshipError, match="holds for a part of the sizes of batch only: up to 8"):
+        exported(Split(), (torch.randn(3, 4),), {"x": {0: BATCH}}, tmp_path)
+
+
+def test_the_names_are_the_modules_own_again_and_mean_what_they_did():
+    here = sys.modules[__name__]
+    with symbolic_numbers(Halves()):
+        assert here.int("7") == 7
+        assert here.float("2.5") == 2.5
+        assert (here.max(2, 5), here.min([4, 3]), here.max([], default=1)) == (5, 3, 1)
+        assert isinstance(3, here.int)
+        assert not isinstance(3.0, here.int)
+        assert issubclass(bool, here.int)
+    assert not any(name in vars(here) for name in ("int", "float", "max", "min"))
+    assert builtins.int is int
+
+
+def test_recurrent_layers_are_torchs_own_again():
+    kernels = nn.modules.rnn._VF
+    with open_lengths():
+        assert nn.modules.rnn._VF is not kernels
+    assert nn.modules.rnn._VF is kernels
