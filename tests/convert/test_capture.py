@@ -39,6 +39,7 @@ def agrees(opened, program, *given: torch.Tensor) -> None:
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 @pytest.mark.parametrize("batch_first", [True, False])
 @pytest.mark.parametrize(
     "layer",
