@@ -50,7 +50,8 @@ def _why_not_of(model: Model, styles: tuple[draw.Style, ...], generator: torch.G
         whole = _tensors(model, three)
         rows = [_tensors(model, tuple(each[row : row + 1] for each in three)) for row in range(3)]
     except SourceError as error:
-        return f"the model itself refuses another batch size ({error.what})"
+        line = f", {error.where}" if error.where else ""
+        return f"the model itself refuses another batch size ({error.what}{line})"
     if any(tensor.dim() == 0 or tensor.shape[0] != 3 for tensor in whole):
         return "an output's first axis doesn't follow the inputs'"
     for place, answer in enumerate(whole):
