@@ -146,11 +146,25 @@ def test_a_baked_branch_is_caught_and_script_taken_instead(net, tmp_path, capfd)
 
 
 def test_a_refused_export_names_operator_and_line(net, tmp_path, capfd):
-    status, told = ship(capfd, f"{net}:branches", "-o", str(tmp_path / "out"), "--targets", "exported,torchscript")
+    words = (f"{net}:branches", "-o", str(tmp_path / "out"), "--targets", "exported:export,torchscript")
+    status, told = ship(capfd, *words)
     assert status == 0
     row = next(each for each in told["artifacts"] if each["target"] == "exported")
     assert row["status"] == "failed"
+    assert row["op"] == "aten.is_nonzero"
     assert row["where"] == "net.py:10 in forward"
+
+
+def test_a_branch_is_exported_by_way_of_its_script(net, tmp_path, capfd):
+    status, told = ship(capfd, f"{net}:branches", "-o", str(tmp_path / "out"), "--targets", "exported")
+    assert status == 0
+    assert [(row["status"], row["route"]) for row in told["artifacts"]] == [("ok", "script")]
+    model = torchship.load(tmp_path / "out")
+    x = np.float32([[1, 2, 3, 4]])
+    product = model(2 * x) - model(x)  # the layer gives product + bias; below zero the net turns the whole round
+    bias = model(x) - product
+    assert np.abs(bias).max() > 1e-3
+    assert np.abs(model(-x) - (product - bias)).max() < 1e-5
 
 
 def test_what_is_wrong_with_the_model_is_told_for_each_target(net, tmp_path, capfd):
@@ -267,5 +281,5 @@ def test_a_live_module_of_which_nothing_can_be_made_raises(tmp_path):
             return x if bool(x.sum() > 0) else -x
 
     with pytest.raises(ConstraintError, match="no target could be made"):
-        torchship.ship(Local(), (torch.randn(2, 4),), output=tmp_path / "none", targets="exported")
+        torchship.ship(Local(), (torch.randn(2, 4),), output=tmp_path / "none", targets="exported:export")
     assert not (tmp_path / "none").exists()
