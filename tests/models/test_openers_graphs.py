@@ -296,7 +296,7 @@ def test_the_whole_way(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[
         path = makers[kind](tmp_path / kind)
     right = {
         "program.pt2": {"onnx": "export", "torchscript": "script", "exported": "export"},
-        "script.pt": {"onnx": "script", "torchscript": "script"},
+        "script.pt": {"onnx": "script", "torchscript": "script", "exported": "script"},
         "model.onnx": {"onnx": "file"},
     }[kind]
     words = ["ship", str(path), "-o", str(tmp_path / "out"), "--targets", "onnx torchscript exported", "--json"]

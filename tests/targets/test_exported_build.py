@@ -39,8 +39,15 @@ def test_it_is_right_on_fresh_values_and_sizes(specimens: Specimens, name: str) 
     assert specimen.prove(specimen.make("exported", "export")).right
 
 
-@pytest.mark.filterwarnings("ignore:The tensor attribute")  # an LSTM keeps its weights in a list too
-@pytest.mark.parametrize("name", [_slow("lstm"), "branch", "loop", "shape_branch"])
+@pytest.mark.slow
+def test_the_length_of_an_lstm_stays_open(specimens: Specimens) -> None:
+    specimen = specimens("lstm")
+    verdict = specimen.prove(specimen.make("exported", "export"))
+    assert verdict.right
+    assert len({sizes["length"] for sizes in verdict.sizes}) > 3
+
+
+@pytest.mark.parametrize("name", ["branch", "loop", "shape_branch"])
 def test_what_torch_export_bakes_in_is_refused(specimens: Specimens, name: str) -> None:
     with pytest.raises(CaptureError):
         specimens(name).make("exported", "export")
