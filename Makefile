@@ -21,7 +21,7 @@ help:
 	@echo 'make test      the core tests'
 	@echo 'make test-all  the core tests, and those that need time, a browser or a heavy toolchain'
 	@echo 'make check     ruff, mypy, import-linter'
-	@echo 'make bench     cold start and serving, beside named peers'
+	@echo 'make bench     cold start and serving beside named peers, ship beside raw conversions'
 
 demo: $(STAMP)
 	$(BIN)/python scripts/demo.py
@@ -38,6 +38,7 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/cold_start.py
 	$(BIN)/python benchmarks/serving.py
+	$(BIN)/python benchmarks/ship.py
 
 install: $(STAMP)
 

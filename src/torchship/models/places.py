@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from pathlib import Path
 
 import torchship
@@ -103,6 +104,7 @@ def quoted(text: str) -> list[Place]:
     return [*python, *reversed(traced), *reversed(script)]
 
 
+@lru_cache(maxsize=4096)
 def enclosing(file: str, line: int) -> str:
     """The name of the function that ``line`` belongs to; empty where none is found."""
     lines = linecache.getlines(file)[:line]
@@ -111,7 +113,7 @@ def enclosing(file: str, line: int) -> str:
         if found := _DEFINED.match(each):
             if _indent(each) < depth or each is lines[-1]:
                 return found[1]
-        elif each.strip():
+        elif (said := each.strip()) and not said.startswith(")"):  # the end of a signature over several lines
             depth = min(depth, _indent(each))
     return ""
 

@@ -66,7 +66,11 @@ def _race(
     workshop: Workshop, wanted: Sequence[tuple[Made, int]], evidence: Evidence, inputs: Path, batch: int
 ) -> tuple[Timing, ...]:
     """Open all, and give each its turn in every round; rounds end early where calls are slow."""
-    opened = [_enter(workshop, each, threads, evidence) for each, threads in wanted]
+    workers = [workshop.worker(f"time-{each.artifact.name}") for each, _ in wanted]  # they import at the same time
+    opened = [
+        _enter(workshop, worker, each, threads, evidence)
+        for worker, (each, threads) in zip(workers, wanted, strict=True)
+    ]
     entrants = [entrant for entrant in opened if entrant is not None]
     end = time.monotonic() + _LONGEST * len(entrants)
     for number in range(_ROUNDS):
@@ -80,9 +84,8 @@ def _race(
     return tuple(entrant.timing(batch) for entrant in entrants)
 
 
-def _enter(workshop: Workshop, made: Made, threads: int, evidence: Evidence) -> _Entrant | None:
+def _enter(workshop: Workshop, worker: Worker, made: Made, threads: int, evidence: Evidence) -> _Entrant | None:
     settings = msgspec.structs.replace(made.artifact.settings, threads=threads)
-    worker = workshop.worker(f"time-{made.artifact.name}")
     workshop.tell(made.artifact.name, f"timing ({threads} thread{'s' if threads > 1 else ''})")
     try:
         opened = worker.ask(
