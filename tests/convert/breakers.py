@@ -16,7 +16,7 @@ def blamed(model: type[nn.Module]) -> str:
     lines, first = inspect.getsourcelines(model)
     at = next(number for number, line in enumerate(lines) if "# HERE" in line)
     function = next(line for line in reversed(lines[: at + 1]) if line.strip().startswith("def "))
-    return f"breakers.py:{first + at} in {function.split('def ')[1].split('(')[0]}"
+    return f"{model.__module__.rpartition('.')[2]}.py:{first + at} in {function.split('def ')[1].split('(')[0]}"
 
 
 class Branch(nn.Module):

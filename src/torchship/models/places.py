@@ -64,7 +64,7 @@ class Place:
 
 def kind_of(file: str) -> Kind:
     """Tell whose code ``file`` is."""
-    if file.startswith("<"):
+    if file.startswith("<") or "__torch__/" in file:  # TorchScript's own code, in an archive
         return Kind.MACHINERY
     if (inside := _inside_package(file)) is not None:
         if inside.partition("/")[0] not in _MACHINERY:

@@ -7,12 +7,13 @@ from pathlib import Path
 import msgspec
 
 from torchship.bundle.artifact import Artifact, Verdict
-from torchship.errors import ConversionError
+from torchship.errors import ConversionError, UnsafeError
 from torchship.models.reference import SampleFiles
 from torchship.pipeline.accuracy import Scorer
 from torchship.pipeline.evidence import Evidence, read_arrays
 from torchship.pipeline.workshop import Workshop
 from torchship.verify import Judge
+from torchship.worker.process import Worker
 from torchship.worker.protocol import Open, Opened, Ran, Run
 
 
@@ -43,9 +44,8 @@ def prove(workshop: Workshop, artifact: Artifact, folder: Path, evidence: Eviden
     scratch = workshop.folder("answers", f"{artifact.name}-{artifact.route}")
     judge = Judge(evidence.outputs, evidence.reference.epsilon, evidence.scales)
     with workshop.worker(f"prove-{artifact.target}-{artifact.route}") as worker:
-        worker.ask(
-            Open(artifact, evidence.reference.signature, str(folder), artifact.settings), Opened, workshop.timeout
-        )
+        opening = Open(artifact, evidence.reference.signature, str(folder), artifact.settings)
+        _open(worker, opening, workshop.timeout)
         for files in evidence.reference.samples:
             out = scratch / files.inputs
             try:
@@ -66,3 +66,13 @@ def prove(workshop: Workshop, artifact: Artifact, folder: Path, evidence: Eviden
                 )
         verdict = judge.verdict([files.name for files in evidence.golden_samples])
         return msgspec.structs.replace(verdict, accuracy=scorer.accuracy(worker, scratch))
+
+
+def _open(worker: Worker, job: Open, timeout: float) -> None:
+    try:
+        worker.ask(job, Opened, timeout)
+    except UnsafeError as error:
+        raise ConversionError(
+            f"made, but its file holds what can't be opened safely: {error.what}",
+            hint="another target may hold it: onnx and openvino have no such things",
+        ) from error

@@ -18,7 +18,7 @@ TABLE = (
         hint="apt install python3-dev libomp-dev, or the like",
     ),
     Known(
-        text=r"C\+\+ compile error[\s\S]*?: (?:fatal )?error: (?P<why>[^\n]+)",
+        text=r"C\+\+ compile error[\s\S]*?: (?:fatal )?error: (?P<why>[^\n]+)", op="",
         reason="AOTInductor's C++ doesn't compile: {why}",
         hint="it is a fault of the code generator or of the compiler (g++ 11 or newer is wanted); torchscript and "
         "exported need no compiler",

@@ -26,6 +26,29 @@ TABLE = (
         hint=f"write it more plainly, or move it out of forward; {_OTHERS}",
     ),
     Known(
+        text=r"do not support break or continue inside the body of these loops", op="",
+        reason="TorchScript unrolls a loop over layers or a tuple, and takes no break or continue in it: {here}",
+        hint=f"put the rest of the loop's body under an if; {_OTHERS}",
+    ),
+    Known(
+        text=r"Variable '(?P<name>\w+)' previously had type (?P<old>\S+) but is now being assigned to a value of type "
+        r"(?P<new>\S+)", op="",
+        reason="TorchScript wants one type for a variable, and {name} is a {old} first and a {new} then: {here}",
+        hint=f"give the second another name; {_OTHERS}",
+    ),
+    Known(
+        text=r"Tried to set an attribute: (?P<name>\w+) on a non-class: Tensor", op="",
+        reason="TorchScript can't set .{name} of a tensor: {here}",
+        hint=f"compute the new tensor, and give it to the operator: F.conv2d(x, self.weight * self.mask); {_OTHERS}",
+    ),
+    Known(
+        text=r"prim::Loop currently cannot run with dynamic value of|TS2EPConverter failed for node prim::Loop",
+        op="prim.Loop",
+        reason="an exported program can't keep a loop whose number of turns isn't fixed: {here}",
+        hint="write it for the whole axis at once, or by torch._higher_order_ops.scan or while_loop; TorchScript and "
+        "ONNX keep the loop (torchscript:script, onnx:script)",
+    ),
+    Known(
         text=r"cannot create weak reference to '(?P<what>[\w.]+)' object",
         reason="forward calls something that isn't torch ({what}; numpy's functions are), which TorchScript can't "
         "compile",

@@ -28,6 +28,23 @@ TABLE = (
         hint="give the value back from forward, or register it as a buffer and write it in place (self.x.copy_(…))",
     ),
     Known(
+        text=r"We found a fake tensor in the exported program constant's list",
+        reason="forward writes into a tensor of its own past torch's eyes (.data, or a plain attribute), which "
+        "torch.export can't follow",
+        hint="compute the new tensor, and call the operator with it: F.conv2d(x, self.weight * self.mask, …)",
+    ),
+    Known(
+        text=r"unhashable type: (?:non-nested )?SymInt", op="",
+        reason="a size is looked up in a dict or a set, which would fix it: {here}",
+        hint="compute what is kept there from the size, in each call; or declare that dim fixed: leave it out of "
+        "dynamic_shapes",
+    ),
+    Known(
+        text=r"type_=Generator", op="",
+        reason="forward makes a random generator of its own, which a compiled graph can't hold",
+        hint="draw the numbers once in __init__, and keep them as a buffer",
+    ),
+    Known(
         text=r"argument of type: <class '(?P<name>torch\.storage\.\w+)'>|Cannot access storage of|"
         r"no storage|UntypedStorage",
         reason="{here} reaches for a tensor's storage, which a captured graph doesn't have",

@@ -45,13 +45,16 @@ def _with_plain_numbers(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
     """Have Python compute with numbers, since TorchScript's operators don't take symbols; asserts are left out."""
     for inner in module.modules():
         if isinstance(inner, torch.fx.GraphModule):
-            for node in list(inner.graph.nodes):
+            for node in reversed(list(inner.graph.nodes)):
                 _plain(inner, node)
             inner.recompile()
     return module
 
 
 def _plain(module: torch.fx.GraphModule, node: torch.fx.Node) -> None:
+    if node.target in (torch.cond, torch.ops.higher_order.cond) and not node.users:  # an assert: it gives nothing
+        module.graph.erase_node(node)
+        return
     schema = getattr(node.target, "_schema", None)
     if schema is None:
         return
