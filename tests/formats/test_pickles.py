@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from torchship.errors import MalformedError, RefusedError, UnsafeError
-from torchship.formats import pickles
+from torchship.formats import checkpoints, pickles
 from torchship.formats.pickles import Global, Made, Stored
 
 PLAIN = st.recursive(
@@ -144,3 +144,8 @@ def test_a_changed_pickle_is_refused_or_read(at: int, byte: int, cut: int) -> No
 def test_any_bytes_are_refused_or_read(raw: bytes) -> None:
     with contextlib.suppress(RefusedError):
         pickles.read(raw, "p")
+
+
+def test_odd_escapes_in_a_text_are_no_warning():
+    assert pickles.read(b"S'a\\cb'\n.", "odd").value == "a\\cb"
+    assert not checkpoints.is_legacy(b"S'a\\cb'\n.")

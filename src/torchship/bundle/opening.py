@@ -14,6 +14,8 @@ from torchship.bundle.scratch import Scratch
 from torchship.bundle.storage import storage_error
 from torchship.errors import RefusedError, TamperedError, UsageError
 
+Identity = tuple[int, ...]
+
 
 @dataclasses.dataclass(frozen=True)
 class Bundle:
@@ -23,12 +25,12 @@ class Bundle:
     manifest: Manifest
     measurements: Measurements
     scratch: Scratch | None = None
-    inode: int = 0
+    identity: Identity = ()
 
     @property
     def replaced(self) -> bool:
         """Whether another bundle took its place since it was opened, so that its paths lead to other files now."""
-        return bool(self.inode) and self.inode != _inode(self.folder)
+        return bool(self.identity) and self.identity != _identity(self.folder)
 
     def artifact_folder(self, name: str) -> Path:
         """Where the files of the artifact called ``name`` lie."""
@@ -99,26 +101,28 @@ def _open_archive(place: Path) -> Bundle:
 def _open_settled(folder: Path) -> Bundle:
     """Open a folder; again where another bundle took its place meanwhile, for half of each is neither."""
     while True:
-        inode = _inode(folder)
+        identity = _identity(folder)
         try:
-            bundle = _open_folder(folder, None, inode)
+            bundle = _open_folder(folder, None, identity)
         except (RefusedError, FileNotFoundError):
-            if inode == _inode(folder):
+            if identity == _identity(folder):
                 raise
             continue
         if not bundle.replaced:
             return bundle
 
 
-def _inode(folder: Path) -> int:
+def _identity(folder: Path) -> Identity:
+    """Which folder it is, and when it got there: the number of one that was removed may be given to the next."""
     try:
-        return folder.stat().st_ino
+        found = folder.stat()
     except FileNotFoundError:
-        return 0
+        return ()
+    return found.st_ino, found.st_ctime_ns
 
 
-def _open_folder(folder: Path, scratch: Scratch | None, inode: int = 0) -> Bundle:
+def _open_folder(folder: Path, scratch: Scratch | None, identity: Identity = ()) -> Bundle:
     files.walk(folder)
     manifest = read_manifest(folder)
     files.check(folder, manifest.files, besides=(MANIFEST, MEASUREMENTS, SIGNATURE))
-    return Bundle(folder, manifest, read_measurements(folder), scratch, inode)
+    return Bundle(folder, manifest, read_measurements(folder), scratch, identity)

@@ -11,6 +11,7 @@ from torchship.formats import pickles, zips
 from torchship.formats.findings import Findings, Tensor
 from torchship.formats.mapped import mapped
 from torchship.formats.pickles import Made, Pickle
+from torchship.formats.remarks import quietly
 from torchship.formats.rules import Rules, check
 from torchship.formats.tensors import as_mapping, named_tensors, storage_of
 from torchship.formats.torch_rules import WEIGHTS
@@ -97,7 +98,8 @@ def read_legacy(raw: bytes | memoryview, rules: Rules | None) -> Pickle:
 def is_legacy(head: bytes) -> bool:
     """Whether a file that begins so is a pickle of torch's magic number."""
     try:
-        return next(arg for opcode, arg, _ in pickletools.genops(head) if opcode.name == "LONG1") == LEGACY_MAGIC
+        with quietly():
+            return next(arg for opcode, arg, _ in pickletools.genops(head) if opcode.name == "LONG1") == LEGACY_MAGIC
     except (ValueError, StopIteration):
         return False
 

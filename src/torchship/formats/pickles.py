@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any, cast
 
 from torchship.errors import MalformedError, UnsafeError
+from torchship.formats.remarks import quietly
 
 MAX_DEPTH = 500  # values within values: a module of modules takes about four a level
 MAX_OPCODES = 20_000_000
@@ -76,10 +77,11 @@ def read(raw: bytes | memoryview, name: str, start: int = 0) -> Pickle:
     stream.seek(start)
     machine = _Machine(name)
     try:
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(cast("IO[bytes]", stream))):
-            if count > MAX_OPCODES:
-                raise UnsafeError(f"{name} is a pickle of more than {MAX_OPCODES} steps", where=name)
-            machine.step(opcode.name, argument)
+        with quietly():
+            for count, (opcode, argument, _) in enumerate(pickletools.genops(cast("IO[bytes]", stream))):
+                if count > MAX_OPCODES:
+                    raise UnsafeError(f"{name} is a pickle of more than {MAX_OPCODES} steps", where=name)
+                machine.step(opcode.name, argument)
     except (IndexError, KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise MalformedError(f"{name} is no pickle, or a damaged one: {error}", where=name) from error
     value = machine.result()
