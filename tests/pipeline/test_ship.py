@@ -275,6 +275,19 @@ def test_a_live_module_is_shipped_and_given_back(tmp_path):
     assert np.abs(model(x) - net(torch.from_numpy(x)).detach().numpy()).max() < 1e-5
 
 
+def test_a_live_module_with_a_branch_is_exported_with_its_sizes_open(tmp_path):
+    class Turned(nn.Module):
+        def forward(self, x):
+            return x * 2 if bool(x.sum() > 0) else x - 1
+
+    shapes = {"x": {0: torch.export.Dim("batch", min=1, max=9)}}
+    torchship.ship(Turned(), (torch.randn(2, 4),), None, shapes, output=tmp_path / "live", targets="exported")
+    model = torchship.load(tmp_path / "live")
+    ones = np.ones((7, 4), np.float32)
+    assert model(ones).tolist() == (ones * 2).tolist()
+    assert model(-ones).tolist() == (-ones - 1).tolist()
+
+
 def test_a_live_module_of_which_nothing_can_be_made_raises(tmp_path):
     class Local(nn.Module):
         def forward(self, x):

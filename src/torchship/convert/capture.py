@@ -42,7 +42,7 @@ def capture(model: Model, form: Form, signature: Signature) -> Captured:
         raise
     except Exception as error:
         raise diagnose(error, f"capturing {_BY[form]}") from error
-    return Captured(form, value, examples, signature, _dynamic_shapes(axes), module=model.flat)
+    return Captured(form, value, examples, signature, dynamic_shapes(axes), module=model.flat)
 
 
 def axes_of(signature: Signature) -> tuple[Axes, ...]:
@@ -55,10 +55,9 @@ def axes_of(signature: Signature) -> tuple[Axes, ...]:
 
 def _exported(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, ...]) -> torch.export.ExportedProgram:
     """Non-strict first, which runs the user's Python as it is; then with its numbers kept open; then strict."""
-    shapes = _dynamic_shapes(axes)
     try:
         with witnessed(), open_lengths():
-            return torch.export.export(model.flat, examples, dynamic_shapes=shapes, strict=False)
+            return torch.export.export(model.flat, examples, dynamic_shapes=dynamic_shapes(axes), strict=False)
     except Exception as first:
         for other in (_with_open_numbers, _with_checks, _strict) if _is_about_sizes(first) else (_strict,):
             try:
@@ -77,7 +76,7 @@ def _with_open_numbers(
     model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, ...]
 ) -> torch.export.ExportedProgram:
     with symbolic_numbers(model.flat), open_lengths():
-        return torch.export.export(model.flat, examples, dynamic_shapes=_dynamic_shapes(axes), strict=False)
+        return torch.export.export(model.flat, examples, dynamic_shapes=dynamic_shapes(axes), strict=False)
 
 
 def _with_checks(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, ...]) -> torch.export.ExportedProgram:
@@ -88,7 +87,7 @@ def _with_checks(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, .
     sizes_alike = torch.fx.experimental._config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
     with symbolic_numbers(model.flat), open_lengths(), sizes_alike:
         program = torch.export.export(
-            model.flat, examples, dynamic_shapes=_dynamic_shapes(axes), strict=False,
+            model.flat, examples, dynamic_shapes=dynamic_shapes(axes), strict=False,
             prefer_deferred_runtime_asserts_over_guards=True,
         )  # fmt: skip
     module = program.module()
@@ -103,10 +102,11 @@ def _with_checks(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, .
 
 
 def _strict(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, ...]) -> torch.export.ExportedProgram:
-    return torch.export.export(model.flat, examples, dynamic_shapes=_dynamic_shapes(axes), strict=True)
+    return torch.export.export(model.flat, examples, dynamic_shapes=dynamic_shapes(axes), strict=True)
 
 
-def _dynamic_shapes(axes: tuple[Axes, ...]) -> tuple[dict[int, Any], ...]:
+def dynamic_shapes(axes: tuple[Axes, ...]) -> tuple[dict[int, Any], ...]:
+    """Torch's own ``dynamic_shapes`` for the flat call, with the dims that follow from others made of these."""
     every = {dim.name: dim for each in axes for dim in each.values()}
     free = {dim.name: dim for dim in every.values() if not dim.root}
     free = {dim.origin.name: dim.origin for dim in every.values()} | free

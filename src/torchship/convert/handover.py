@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import torch
 
-from torchship.convert.capture import capture
+from torchship.convert.capture import axes_of, capture, dynamic_shapes
 from torchship.errors import CaptureError, TorchshipError
 from torchship.models.model import Model
 from torchship.signature import Signature
@@ -55,7 +55,7 @@ def read(folder: Path, form: Form, signature: Signature) -> Captured:
         failed = msgspec.json.decode((folder / f"{form.value}.failed").read_bytes(), type=Failed)
         raise CaptureError(failed.what, where=failed.where, hint=failed.hint, op=failed.op)
     examples = torch.load(folder / _EXAMPLES, weights_only=True)
-    return Captured(form, _load(form, folder), tuple(examples), signature)
+    return Captured(form, _load(form, folder), tuple(examples), signature, dynamic_shapes(axes_of(signature)))
 
 
 def _save(form: Form, value: Any, folder: Path) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from torchship.bundle.artifact import Artifact
 from torchship.targets.builder import Captured
-from torchship.targets.registry import package_of
+from torchship.targets.registry import part_of
 
 
 @dataclass(frozen=True)
@@ -44,11 +42,7 @@ class Exposer(Protocol):
 
 def exposer_of(target: str) -> Exposer | None:
     """What the target offers; None where it offers nothing."""
-    module = f"{package_of(target)}.layers"
-    if importlib.util.find_spec(module) is None:
-        return None
-    found: Exposer = importlib.import_module(module).expose
-    return found
+    return cast("Exposer | None", part_of(target, "layers", "expose"))
 
 
 def leaving(values: Sequence[Value], path: str) -> list[Value]:

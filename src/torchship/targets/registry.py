@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from functools import lru_cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from torchship.errors import UsageError
 from torchship.targets.runner import Runner
@@ -60,3 +61,11 @@ def package_of(name: str) -> str:
     if name not in _packages():
         raise UsageError(f"unknown target {name!r}", hint=f"known: {', '.join(known())}")
     return _packages()[name]
+
+
+def part_of(name: str, module: str, attribute: str) -> Any:
+    """What the target's optional ``module`` offers as ``attribute``; None where the target has no such module."""
+    full = f"{package_of(name)}.{module}"
+    if importlib.util.find_spec(full) is None:
+        return None
+    return getattr(importlib.import_module(full), attribute)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from dataclasses import dataclass
+from typing import cast
 
-from torchship.targets.registry import package_of
+from torchship.targets.registry import part_of
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,4 @@ class Reproduction:
 
 def reproduction_of(target: str) -> Reproduction | None:
     """What the target offers; None where it offers nothing."""
-    module = f"{package_of(target)}.reproduce"
-    if importlib.util.find_spec(module) is None:
-        return None
-    found: Reproduction = importlib.import_module(module).REPRODUCTION
-    return found
+    return cast("Reproduction | None", part_of(target, "reproduce", "REPRODUCTION"))
