@@ -26,7 +26,7 @@ from torchship.signature import Signature
 from torchship.targets import Array, Session, builder_of
 from torchship.targets.adapter import open_session
 from torchship.targets.builder import Captured, Form
-from torchship.verify import Judge, Sample
+from torchship.verify import Judge, Rounding, Sample
 
 MODELS = Path(__file__).parent / "models.py"
 
@@ -88,7 +88,9 @@ class Specimen:
 
     def prove(self, made: Made) -> Verdict:
         """Hold it against eager on every fresh input; fails where it is wrong."""
-        judge = Judge(tuple(spec.name for spec in self.signature.outputs), self.reference.epsilon)
+        judge = Judge(
+            tuple(spec.name for spec in self.signature.outputs), Rounding(self.reference.epsilon, self.reference.inside)
+        )
         session = self.session(made)
         for files in self.reference.samples:
             answers = session.run(self.arrays(files.inputs))

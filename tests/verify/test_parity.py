@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from torchship.verify import Judge, Sample
+from torchship.verify import Judge, Rounding, Sample, usual_noise
 
 floats = hnp.arrays(np.float32, hnp.array_shapes(max_dims=3, max_side=5), elements=st.floats(-100, 100, width=32))
 
@@ -117,7 +117,7 @@ def test_rounding_noise_alone_is_judged_by_the_outputs_usual_size():
     eager = np.array([3.2e-06], np.float32)  # a constant input, normalised: nothing but rounding is left
     answer = np.array([-1.2e-05], np.float32)
     exact = np.array([1e-14])
-    lone, usual = Judge(("y",)), Judge(("y",), scales=(2.0,))
+    lone, usual = Judge(("y",)), Judge(("y",), Rounding(scales=(2.0,)))
     for judge in (lone, usual):
         judge.add(Sample("low", [eager], [exact]), [answer])
     assert lone.wrong
@@ -138,3 +138,37 @@ def test_the_tolerance_on_other_hosts_covers_what_was_seen_here():
     judge = Judge(("y",))
     assert judge.add(Sample("usual", [eager], [exact]), [answer]) == []
     assert judge.verdict(["usual"]).tolerance[0] > 2 * 0.003 * 0.99
+
+
+def bfloat16(values):
+    """Round to the seven bits of a bfloat16's fraction, to the nearest."""
+    return ((np.float32(values).view(np.uint32) + 0x8000) & 0xFFFF0000).view(np.float32)
+
+
+BFLOAT16 = 2.0**-7
+
+
+def test_a_model_that_rounds_to_bfloat16_inside_is_judged_by_what_that_costs():
+    exact = np.linspace(-1, 1, 101)
+    eager, answer = bfloat16(exact * 1.003), np.float32(exact)  # the artifact computes more exactly than eager
+    noise = usual_noise([(eager, exact)], Rounding(inside=BFLOAT16))
+    assert 0.001 < noise < 0.01
+    judge = Judge(("y",), Rounding(inside=BFLOAT16, noises=(noise,)))
+    assert judge.add(Sample("usual", [eager], [exact]), [answer]) == []
+    wrong = judge.add(Sample("usual", [eager], [exact]), [np.float32(exact * 1.1)])
+    assert "is allowed" in wrong[0].wrong
+
+
+def test_a_cast_that_costs_nothing_earns_no_tolerance():
+    exact = np.linspace(-1, 1, 101)
+    eager = np.float32(exact)
+    judge = Judge(("y",), Rounding(inside=BFLOAT16, noises=(3e-8,)))
+    assert judge.add(Sample("usual", [eager], [exact]), [np.float32(exact * 1.0001)])
+
+
+def test_a_bfloat16_output_may_be_off_by_its_own_rounding_and_no_more():
+    exact = np.linspace(-1, 1, 101)
+    eager = bfloat16(exact)
+    judge = Judge(("y",), Rounding(BFLOAT16, BFLOAT16))
+    assert judge.add(Sample("usual", [eager], [exact]), [bfloat16(exact * 1.01)]) == []
+    assert judge.add(Sample("usual", [eager], [exact]), [bfloat16(exact * 1.15)])

@@ -45,7 +45,7 @@ def bisected(name: str, target: str, route: str, inputs: np.ndarray, folder: Pat
     np.savez(folder / "given.npz", **{"0": inputs})
     job = Bisect(
         source, reference.signature, "", target, route, artifact, str(folder / "made"), str(folder / "given.npz"),
-        reference.epsilon,
+        reference.epsilon, reference.inside,
     )  # fmt: skip
     return bisect(job, lambda: open_source(source), captured)
 

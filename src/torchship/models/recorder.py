@@ -18,6 +18,7 @@ from torchship.models import batch, eager, state
 from torchship.models.evaluation import LabelledData, evaluation_data
 from torchship.models.model import Axes, Model
 from torchship.models.outputs import Seen, dtype_name, floating_epsilon, output_names, output_specs
+from torchship.models.precision import Coarsest
 from torchship.models.reference import Reference, SampleFiles
 from torchship.models.samples import FreshInput, example_for, flat_example, fresh_inputs
 from torchship.models.scoring import Judge, predictor, score
@@ -46,7 +47,8 @@ class Recorder:
         axes, note = batch.propose(self.model)
         self.notes += [note] if note else []
         example = example_for(self.model, axes)
-        tree, tensors, paths = eager.call(self.model.flat, example)
+        with Coarsest() as coarsest:
+            tree, tensors, paths = eager.call(self.model.flat, example)
         if not tensors:
             raise SourceError("the model gives no tensors back", hint="return at least one tensor from forward")
         self.notes += state.refuse_unrepeatable(self.model, example)
@@ -70,7 +72,7 @@ class Recorder:
         calibration = self._calibration()
         samples = self._exact(inputs, answers, axes)
         return Reference(
-            signature, origin, samples, latency, floating_epsilon([*example, *tensors]),
+            signature, origin, samples, latency, floating_epsilon([*example, *tensors]), coarsest.epsilon,
             self.model.description.labels, tuple(self.notes), evaluation,
             evaluate="evaluate.npz" if isinstance(data, LabelledData) else None, judged=callable(data),
             calibration=calibration,

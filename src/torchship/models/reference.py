@@ -25,8 +25,8 @@ class Reference(msgspec.Struct, frozen=True):
     """All that the build side learns from running the model itself. Paths are relative to its folder.
 
     ``evaluate``: an ``.npz`` with an array an input and ``labels``; ``judged``: the user's own function scores instead.
-    ``epsilon``: the unit roundoff that the model computes in. ``native``: the forms that the source is in already;
-    ``closed``: those that nothing leads to from it, with the reason.
+    ``epsilon``: the unit roundoff of its inputs and outputs; ``inside``: of the coarsest type that it computes in.
+    ``native``: the forms that the source is in already; ``closed``: those that nothing leads to, with the reason.
     """
 
     signature: Signature
@@ -34,6 +34,7 @@ class Reference(msgspec.Struct, frozen=True):
     samples: tuple[SampleFiles, ...]
     latency: Latency
     epsilon: float
+    inside: float
     labels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     evaluation: Evaluation | None = None

@@ -21,7 +21,7 @@ def told_with_layer(
     job = Bisect(
         source, evidence.reference.signature, evidence.reference.origin.weights_sha256, error.artifact.target,
         route.name, error.artifact, str(error.folder), str(evidence.path(error.files.inputs)),
-        evidence.reference.epsilon, onnx,
+        evidence.reference.epsilon, evidence.reference.inside, onnx,
     )  # fmt: skip
     name = f"prove-{error.artifact.target}-{route.name}-layers"
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from torchship.bundle.golden import Golden
 from torchship.models.reference import Reference, SampleFiles
 from torchship.pipeline.store import Store
 from torchship.targets import Array
-from torchship.verify import Sample
+from torchship.verify import Rounding, Sample, usual_noise
 
 FOLDER = "reference"  # below the store's
 _GOLDEN_COUNT = 4
@@ -43,11 +44,17 @@ class Evidence:
         return Sample(files.name, read_arrays(self.path(files.eager)), exact, files.sizes)
 
     @cached_property
-    def scales(self) -> tuple[float, ...]:
-        """Each output's usual greatest value: the median over the samples of usual values."""
+    def rounding(self) -> Rounding:
+        """What rounding may do, as the samples of usual values show it."""
         samples = [each for each in self.reference.samples if each.name not in _EXTREMES] or self.reference.samples
-        seen = [[_greatest(array) for array in read_arrays(self.path(files.eager))] for files in samples]
-        return tuple(float(np.median(each)) for each in zip(*seen, strict=True))
+        answers = [self.sample(each) for each in samples]
+        plain = Rounding(self.reference.epsilon, self.reference.inside)
+        scales, noises = [], []
+        for place, _ in enumerate(self.outputs):
+            pairs = [(np.asarray(each.eager[place]), np.asarray((each.exact or each.eager)[place])) for each in answers]
+            scales.append(float(np.median([_greatest(eager) for eager, _ in pairs])))
+            noises.append(usual_noise([each for each in pairs if each[0].dtype.kind in "fc"], plain))
+        return replace(plain, scales=tuple(scales), noises=tuple(noises))
 
     def golden(self, files: SampleFiles) -> Golden:
         """A sample as the bundle keeps it."""

@@ -42,7 +42,7 @@ def prove(workshop: Workshop, artifact: Artifact, folder: Path, evidence: Eviden
         WorkerError: its runtime crashed or hung.
     """
     scratch = workshop.folder("answers", f"{artifact.name}-{artifact.route}")
-    judge = Judge(evidence.outputs, evidence.reference.epsilon, evidence.scales)
+    judge = Judge(evidence.outputs, evidence.rounding)
     with workshop.worker(f"prove-{artifact.target}-{artifact.route}") as worker:
         opening = Open(artifact, evidence.reference.signature, str(folder), artifact.settings)
         _open(worker, opening, workshop.timeout)

@@ -1,9 +1,11 @@
 """Parity with eager, measured in eager's own rounding error rather than by a magic constant.
 
 Eager's answer is held against the same model run in float64; what differs is rounding. An artifact may round
-otherwise, but not much more: its distance from the float64 answer may be ``LIMIT`` times eager's own, plus a floor of
-``FLOOR`` units in the last place of the largest value, since eager may be right by luck, and never more than ``CAP``
-times the root of such a unit.
+otherwise, but not much more: its distance from the float64 answer may be ``limit`` times eager's own, plus a floor of
+``floor`` units in the last place of the largest value, since eager may be right by luck, and never more than a cap.
+
+A model that computes in float16 or bfloat16, as a whole or somewhere inside, rounds by up to a hundredth, and sums in
+float32: there the factors are small ones, so that a fault of a few per cent is still seen.
 """
 
 from __future__ import annotations
@@ -20,9 +22,47 @@ from torchship.bundle.artifact import Verdict
 
 Array = npt.NDArray[Any]
 
-LIMIT = 32.0
-FLOOR = 32.0
-CAP = 3.0
+_FLOAT32 = float(np.finfo(np.float32).eps)
+_HALF = 1e-4  # a unit roundoff above it is float16's or bfloat16's
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """How far rounding may go.
+
+    ``epsilon``: the unit roundoff of inputs and outputs; ``inside``: of the coarsest type that the model computes in;
+    ``scales``: the outputs' usual greatest values (on an input that makes them vanish, a constant one, normalised,
+    rounding is still that of the usual size); ``noises``: eager's usual rounding errors.
+    """
+
+    epsilon: float = _FLOAT32
+    inside: float = _FLOAT32
+    scales: Sequence[float] = ()
+    noises: Sequence[float] = ()
+
+    @property
+    def coarsest(self) -> float:
+        """The coarsest unit roundoff."""
+        return max(self.epsilon, self.inside)
+
+    @property
+    def explained(self) -> float:
+        """What share of the scale eager and float64 may be apart by rounding: beyond it, something else happened."""
+        return 8 * self.coarsest if self.coarsest > _HALF else math.sqrt(self.coarsest)
+
+    def scale(self, place: int) -> float:
+        """The usual greatest value of an output; 0 where none is known."""
+        return self.scales[place] if place < len(self.scales) else 0.0
+
+    def noise(self, place: int) -> float:
+        """Eager's usual rounding error, where one sample alone tells little: in coarse types."""
+        return self.noises[place] if place < len(self.noises) and self.coarsest > _HALF else 0.0
+
+    def allowed(self, noise: float, scale: float) -> float:
+        """The greatest error that passes; however noisy the model is, a thousandth (in float32) is no rounding."""
+        limit, cap = (8, self.explained) if self.coarsest > _HALF else (32, 3 * self.explained)
+        floor = (4 if self.epsilon > _HALF else 32) * self.epsilon * scale + float(np.finfo(np.float32).tiny)
+        return max(min(limit * noise, cap * scale), 2 * noise) + floor
 
 
 @dataclass(frozen=True)
@@ -51,16 +91,10 @@ class Finding:
 
 @dataclass
 class Judge:
-    """Collects an artifact's answers, sample by sample, and gives the verdict.
-
-    ``outputs`` are the outputs' names; ``epsilon`` is the unit roundoff of the precision that the model computes in;
-    ``scales`` are the outputs' usual greatest values: on an input that makes them vanish (a constant one, normalised)
-    rounding is still that of the usual size.
-    """
+    """Collects an artifact's answers, sample by sample, and gives the verdict. ``outputs``: their names."""
 
     outputs: tuple[str, ...]
-    epsilon: float = float(np.finfo(np.float32).eps)
-    scales: Sequence[float] = ()
+    rounding: Rounding = Rounding()
     findings: list[Finding] = field(default_factory=list)
     allowed: dict[tuple[str, str], float] = field(default_factory=dict)
     sizes: list[dict[str, int]] = field(default_factory=list)
@@ -108,13 +142,10 @@ class Judge:
             return Finding(sample.name, name, np.inf, np.inf, f"{name}: {shape}")
         if eager.dtype.kind in "biu":
             return _compare_whole(sample.name, name, eager, exact, answer)
-        usual_scale = self.scales[place] if place < len(self.scales) else 0.0
-        return self._compare_real((sample.name, name), eager, exact, answer, usual_scale)
+        return self._compare_real(sample.name, place, eager, exact, answer)
 
-    def _compare_real(
-        self, which: tuple[str, str], eager: Array, exact: Array, answer: Array, usual_scale: float
-    ) -> Finding:
-        sample, name = which
+    def _compare_real(self, sample: str, place: int, eager: Array, exact: Array, answer: Array) -> Finding:
+        name, rounding = self.outputs[place], self.rounding
         usual = np.isfinite(eager)
         if special := _special_difference(eager, answer, usual):
             return Finding(sample, name, np.inf, np.inf, f"{name}: {special}")
@@ -124,16 +155,27 @@ class Judge:
         ours, theirs, true = (array[usual].astype(wide) for array in (eager, answer, exact))
         theirs = np.where(np.isinf(true), ours, theirs)  # nobody's value: see Sample
         true = np.where(np.isfinite(true), true, ours)
-        scale = max(_greatest(true), usual_scale)
-        noise, error = _noise_and_error(ours, theirs, true, math.sqrt(self.epsilon) * scale)
-        allowed = _allowed(noise, scale, self.epsilon)
+        scale = max(_greatest(true), rounding.scale(place))
+        noise, error = _noise_and_error(ours, theirs, true, rounding.explained * scale)
+        noise = max(noise, rounding.noise(place))
+        allowed = rounding.allowed(noise, scale)
         self.allowed[sample, name] = 2 * (allowed + _greatest(theirs - ours))  # what another host's rounding may add
         told = None
         if error > allowed:
             at = np.unravel_index(int(np.abs(np.where(usual, answer - eager, 0)).argmax()), eager.shape)
             told = f"{_place(name, at)} is {answer[at]:.6g}, eager gives {eager[at]:.6g} ({allowed:.1e} is allowed)"
-        unit = max(noise, self.epsilon * scale, float(np.finfo(np.float32).tiny))
+        unit = max(noise, rounding.epsilon * scale, float(np.finfo(np.float32).tiny))
         return Finding(sample, name, error / unit, _greatest(theirs - ours), told)
+
+
+def usual_noise(samples: Sequence[tuple[Array, Array]], rounding: Rounding) -> float:
+    """Eager's usual rounding error: the median over pairs of eager's and the float64 answer."""
+    noises = []
+    for eager, exact in samples:
+        if eager.shape == exact.shape and (usual := np.isfinite(eager) & np.isfinite(exact)).any():
+            true = exact[usual]
+            noises.append(_noise_and_error(eager[usual], true, true, rounding.explained * _greatest(true))[0])
+    return float(np.median(noises)) if noises else 0.0
 
 
 def _noise_and_error(ours: Array, theirs: Array, true: Array, bound: float) -> tuple[float, float]:
@@ -146,12 +188,6 @@ def _noise_and_error(ours: Array, theirs: Array, true: Array, bound: float) -> t
     rounding = apart <= bound
     error = np.where(rounding, np.abs(theirs - true), np.minimum(np.abs(theirs - true), np.abs(theirs - ours)))
     return float(apart[rounding].max(initial=0.0)), float(error.max())
-
-
-def _allowed(noise: float, scale: float, epsilon: float) -> float:
-    """The greatest error that passes; however noisy the model is, a thousandth (in float32) is no rounding."""
-    floor = FLOOR * epsilon * scale + float(np.finfo(np.float32).tiny)
-    return max(min(LIMIT * noise, CAP * math.sqrt(epsilon) * scale), 2 * noise) + floor
 
 
 def _greatest(values: Array) -> float:

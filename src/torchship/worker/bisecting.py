@@ -23,7 +23,7 @@ from torchship.targets import Array, builder_of
 from torchship.targets.adapter import open_session
 from torchship.targets.builder import Captured, Form, Route
 from torchship.targets.exposing import Exposer, exposer_of, leaving
-from torchship.verify import Judge, Sample
+from torchship.verify import Judge, Rounding, Sample
 from torchship.verify.bisect import first_departure
 from torchship.verify.parity import Finding
 from torchship.worker.protocol import Bisect, Bisected
@@ -90,7 +90,7 @@ class Bisection:
         if not pairs:
             return None
         for mine, true, theirs in pairs:
-            judge = Judge(("it",), self.job.epsilon, (scale,))
+            judge = Judge(("it",), Rounding(self.job.epsilon, self.job.inside, (scale,)))
             if wrong := judge.add(Sample("", [mine], None if true is None else [true]), [theirs]):
                 return _short(wrong[0])
         return ""

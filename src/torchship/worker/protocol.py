@@ -81,7 +81,10 @@ class Time(msgspec.Struct, frozen=True, tag=True):
 
 
 class Bisect(msgspec.Struct, frozen=True, tag=True):
-    """Find the layer at which an artifact departs on ``inputs``, which it is wrong on; ``epsilon`` as in Reference."""
+    """Find the layer at which an artifact departs on ``inputs``, which it is wrong on.
+
+    ``epsilon`` and ``inside`` are as in Reference.
+    """
 
     source: Source
     signature: Signature
@@ -92,6 +95,7 @@ class Bisect(msgspec.Struct, frozen=True, tag=True):
     folder: str
     inputs: str
     epsilon: float
+    inside: float
     onnx: str | None = None
 
 
