@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torchship.errors import UsageError
 from torchship.models import draw
 from torchship.models.call import bind, call_parameters, named_arguments
+from torchship.models.contradictions import check_places
 from torchship.models.dynamic import axes_of
 from torchship.models.flat import Pipeline, flat_module
 from torchship.models.model import Axes, Description, Model
@@ -55,6 +56,7 @@ def prepare(description: Description, source: Source | None = None) -> Model:
     names = _input_names(paths, description.input_names)
     declared = axes if axes is not None else axes_of(named_arguments(bound), description.dynamic_shapes)
     examples = tuple(_tensors(named_arguments(bound)))
+    check_places(module.model, list(zip(names, examples, strict=True)))
     flat = flat_module(module, bound.args, bound.kwargs, names)
     return Model(
         replace(description, model=module.model), flat, names, examples, tuple(declared), parameters, tuple(notes)

@@ -15,6 +15,7 @@ from torch import Tensor
 from torchship.bundle.manifest import Evaluation, Latency, Origin
 from torchship.errors import SourceError, UsageError
 from torchship.models import batch, eager, state
+from torchship.models.contradictions import check_labels, check_sizes
 from torchship.models.evaluation import LabelledData, evaluation_data
 from torchship.models.model import Axes, Model
 from torchship.models.outputs import Seen, dtype_name, floating_epsilon, output_names, output_specs
@@ -22,6 +23,7 @@ from torchship.models.precision import Coarsest
 from torchship.models.reference import Reference, SampleFiles
 from torchship.models.samples import FreshInput, example_for, flat_example, fresh_inputs
 from torchship.models.scoring import Judge, predictor, score
+from torchship.models.ties import Undecided, undecided
 from torchship.signature import Dim, Signature, TensorSpec
 from torchship.signature.tree import Constant
 from torchship.verify import evaluate_scores
@@ -40,6 +42,8 @@ class Recorder:
         self.folder = folder
         self.notes = list(model.notes)
         self._moves: dict[int, list[eager.Array]] = {}  # of samples by place: where float64 is right by luck
+        self._chooses = True  # among elements, by an arg-max, a sort, a top-k; False as soon as it is seen not to
+        self._ties: dict[int, Undecided] = {}  # likewise: what hangs on which of equal scores comes first
 
     def record(self, source_name: str, evaluate: Any = None) -> Reference:
         """Run everything; ``evaluate``, where it is given, takes the place of the source's own."""
@@ -65,6 +69,7 @@ class Recorder:
             call=self.model.parameters,
             result=tree,
         )
+        check_labels(self.model.description.labels, signature)
         self._note_constants(signature)
         latency = self._latency(inputs[0].tensors, signature)
         data = evaluation_data(self.model, self.model.description.evaluate if evaluate is None else evaluate)
@@ -84,19 +89,24 @@ class Recorder:
         """Run the fresh inputs; a drawn one that the model itself refuses is left out, and that is told."""
         inputs: list[FreshInput] = []
         answers: list[list[eager.Array]] = []
+        refused: dict[str, tuple[str, str | None]] = {}
         for fresh in fresh_inputs(self.model, axes):
             try:
                 answer = eager.run(self.model.flat, fresh.tensors)
             except SourceError as error:
                 if fresh.origin == "user":
                     raise
-                self.notes.append(f"the model itself refuses the drawn input '{fresh.origin}': {error.what}")
+                why = f"{type(error.__cause__).__name__}: {error.__cause__}" if error.__cause__ else error.what
+                refused[fresh.origin] = (why, error.where)
+                self.notes.append(f"the model itself refuses the drawn input '{fresh.origin}': {why}")
                 continue
             if len(answer) != len(expected):
                 raise SourceError(
                     f"the model gives {len(answer)} tensors for the input '{fresh.origin}', not {len(expected)}",
                     hint="the structure of the result must not depend on the values of the inputs",
                 )
+            if not self._decided(fresh, answer, len(inputs)):
+                continue
             if fresh.origin in _CONSTANT and inputs:
                 self._moves[len(inputs)] = eager.sensitivity(self.model.flat, fresh.tensors, answer, inputs[0].tensors)
             inputs.append(fresh)
@@ -106,7 +116,22 @@ class Recorder:
                 "the model refuses every input that was drawn in its example's range",
                 hint="give inputs that it takes: 'fresh' in the source dict",
             )
+        check_sizes(self.model, axes, [self._sizes(each, axes) for each in inputs], refused)
         return inputs, answers
+
+    def _decided(self, fresh: FreshInput, answer: list[eager.Array], place: int) -> bool:
+        """Note what hangs on ties; False where the sizes of the answer do, so that nothing can be held against it."""
+        found = undecided(self.model.flat, fresh.tensors, answer) if self._chooses else None
+        if found is None:
+            self._chooses = False
+            return True
+        if found.sizes and place:
+            self.notes.append(
+                f"on the drawn input '{fresh.origin}' the answer hangs on which of equal scores comes first"
+            )
+            return False
+        self._ties[place] = found.spread() if fresh.origin in _CONSTANT else found
+        return True
 
     def _exact(
         self, inputs: list[FreshInput], answers: list[list[eager.Array]], axes: tuple[Axes, ...]
@@ -132,6 +157,8 @@ class Recorder:
             true = stand_ins[place] if stand_ins else exact.run(each.tensors)
             if true is not None and place in self._moves:
                 true = eager.noisier(answer, true, self._moves[place], answers[0])
+            if place in self._ties:
+                true = self._ties[place].told(answer, true)
             files.append(
                 SampleFiles(
                     each.origin,

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from torchship.errors import UsageError
 from torchship.models import draw
+from torchship.models.contradictions import check_range
 from torchship.models.flat import result_tree
 from torchship.models.model import Axes, Model
 from torchship.signature import Dim
@@ -54,6 +55,8 @@ def _usual(examples: tuple[Tensor, ...], axes: tuple[Axes, ...]) -> dict[str, tu
     for dim, size in sorted(told, key=lambda each: bool(each[0].root)):  # those with a range of their own first
         root, rest = divmod(size - dim.offset, dim.factor)
         known = free.setdefault(dim.origin.name, (dim.origin, root))[1]
+        if not dim.root:
+            check_range(dim, size)
         if rest or (dim.root and root != known):
             raise UsageError(
                 f"the example's size {dim.name} is {size}, which doesn't follow from {dim.root} = {known}",
