@@ -13,7 +13,7 @@ from torch import nn
 from torch.export import Dim
 
 from convert import breakers
-from torchship.convert.diagnosis import Graph, diagnose, witnessed
+from torchship.convert.diagnosis import Graph, diagnose, first_sentence, witnessed
 from torchship.errors import TorchshipError
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -356,3 +356,20 @@ def test_what_no_table_knows_is_told_in_the_tools_own_words():
     assert error.what.startswith("converting failed: OddError: The moon is not in the seventh house. More of it.")
     assert error.what.endswith("More of it.")
     assert len(error.what) < 340
+
+
+INTERPRETED = """The following operation failed in the TorchScript interpreter.
+Traceback of TorchScript, serialized code (most recent call last):
+  File "code/__torch__/net.py", line 17, in forward
+    x = torch.select(y)
+        ~~~~~~~ <--- HERE
+
+Traceback of TorchScript, original code (most recent call last):
+net.py(8): forward
+RuntimeError: Dimension out of range (expected to be in range of [-1, 0], but got 1)
+"""
+
+
+def test_the_interpreters_traceback_is_no_reason():
+    told = "Dimension out of range (expected to be in range of [-1, 0], but got 1)"
+    assert first_sentence(INTERPRETED) == told

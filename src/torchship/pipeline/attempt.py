@@ -24,6 +24,8 @@ from torchship.targets import builder_of, runner_of
 from torchship.targets.builder import Form, Route
 from torchship.worker.protocol import Convert, Converted, Handover
 
+_TRACE = "trace"  # the route by Form.TRACED, in every target
+
 
 @dataclass(frozen=True)
 class Made:
@@ -139,7 +141,7 @@ class Maker:
                 told = told_with_layer(self._workshop, self._source, self.evidence, route, error, onnx)
             self.failures.add(target, route, told, self._onnx_file)
             attempts.append(_attempt(route.name, told))
-        return _failed(target, attempts)
+        return failed_row(target, attempts)
 
     def _leads(self, target: str, form: Form) -> bool:
         """Whether the source can be had in ``form``; as ONNX it can, by that target, unless the target is that one."""
@@ -207,10 +209,16 @@ def _attempt(route: str, error: TorchshipError) -> Attempt:
     return Attempt(route, error.what, error.op, error.where, error.hint)
 
 
-def _failed(target: str, attempts: Sequence[Attempt]) -> Row:
+def failed_row(target: str, attempts: Sequence[Attempt]) -> Row:
     """One row of all that was tried: the attempt that knows most speaks, among equals that of the best route."""
-    speaks = max(attempts, key=lambda each: (each.where is not None) + (each.op is not None) + (each.hint is not None))
+    speaks = max(attempts, key=_knowledge)
     return Row(
         target, target, "failed", route=speaks.route, reason=speaks.reason, op=speaks.op, where=speaks.where,
         hint=speaks.hint, attempts=tuple(each for each in attempts if each is not speaks),
     )  # fmt: skip
+
+
+def _knowledge(attempt: Attempt) -> float:
+    """How much an attempt tells. Where a trace fails says less: it was but the last resort of what went before."""
+    known = sum(each is not None for each in (attempt.where, attempt.op, attempt.hint))
+    return known - 1.5 * (attempt.route == _TRACE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -21,6 +20,7 @@ from torchship.pipeline.accuracy import FileScorer
 from torchship.pipeline.attempt import Made, Maker, Outcome
 from torchship.pipeline.evidence import FOLDER, Evidence
 from torchship.pipeline.key import file_sha256, work_key
+from torchship.pipeline.offering import offering
 from torchship.pipeline.options import ShipOptions
 from torchship.pipeline.pack import pack
 from torchship.pipeline.plan import Plan, plan
@@ -72,19 +72,6 @@ def finish(
     workshop.tell("bundle", "packing")
     manifest, measurements = pack(staging, evidence, outcomes, timings, order, why)
     return ship_result(str(options.output), manifest, measurements, evidence.reference.notes, scripts)
-
-
-def offering(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Name in the rows that failed the targets that came out right: where one can't, another can."""
-    right = ", ".join(outcome.row.name for outcome in outcomes if outcome.made is not None)
-    return [
-        replace(outcome, row=_offered(outcome.row, right)) if right and outcome.row.status == "failed" else outcome
-        for outcome in outcomes
-    ]
-
-
-def _offered(row: Row, right: str) -> Row:
-    return msgspec.structs.replace(row, hint="; ".join(filter(None, (row.hint, f"right here: {right}"))))
 
 
 def _see(scripts: Mapping[str, str]) -> str:

@@ -26,6 +26,7 @@ TABLE: tuple[Known, ...] = (
 )  # fmt: skip
 
 _LONGEST = 300
+_INTERPRETED = re.compile(r"Traceback of TorchScript.*\n(?:.*\n)*\w*(?:Error|Exception): ")  # greedy: to the last line
 _EMPTY_WORDS = re.compile(
     r"^(?:Check '.*' failed|Exception from|FrontEnd API failed|Model wasn't fully|Failed to convert|"
     r"\[ONNXRuntimeError\] : \d+ : \w+ : |The following operation failed|Traceback|File \"|~|\^)"
@@ -67,6 +68,7 @@ def _telling(evidence: Evidence) -> Raised:
 
 def first_sentence(text: str) -> str:
     """The first lines that say something, whole words, not much more than two lines of a terminal."""
+    text = _INTERPRETED.split(text)[-1]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     saying = [_EMPTY_WORDS.sub("", line).strip() for line in lines]
     told = " ".join([line for line in saying if line][:3]) or " ".join(lines[:1]) or "no message"
