@@ -48,3 +48,32 @@ def test_examples_of_every_type(dtype):
     made = draw.example(input_spec(f"x:{dtype}[n,3]"), {"n": 2}, generator())
     assert made.shape == (2, 3)
     assert str(made.dtype) == f"torch.{dtype}"
+
+
+def test_offsets_stay_sorted_from_their_first_on_and_end_where_the_data_does():
+    like = torch.tensor([0, 2, 5, 7])  # the last one is the size n = 7 of the call
+    drawn = draw.structured(like, torch.tensor([3, 1, 6, 2, 5]), {7: 12})
+    assert drawn.tolist() == [0, 2, 3, 5, 12]
+    assert draw.structured(torch.tensor([0, 2, 5]), torch.tensor([3, 1, 4]), {7: 12}).tolist() == [0, 3, 4]
+
+
+def test_lengths_are_no_longer_than_what_they_measure():
+    like = torch.tensor([7, 3, 5])
+    assert draw.structured(like, torch.tensor([6, 7, 2]), {7: 4}).tolist() == [4, 4, 2]
+
+
+def test_floats_and_masks_have_no_such_structure():
+    floats, mask = torch.rand(3), torch.tensor([True, False])
+    assert draw.structured(floats, floats, {7: 4}) is floats
+    assert draw.structured(mask, mask, {7: 4}) is mask
+
+
+@pytest.mark.parametrize("style", ["low", "high"])
+def test_extremes_lie_within_the_range_and_apart(style):
+    like = torch.tensor([-2.0, 0.5, 3.0])
+    drawn = draw.fresh(like, (200,), style, torch.Generator().manual_seed(0))
+    assert drawn.min() >= -2
+    assert drawn.max() <= 3
+    assert len(drawn.unique()) == 200
+    end = -2 if style == "low" else 3
+    assert ((drawn - end).abs() <= 1).float().mean() > 0.7

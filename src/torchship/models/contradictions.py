@@ -52,11 +52,11 @@ def check_sizes(
     axes: Sequence[Axes],
     taken: Sequence[Mapping[str, int]],
     refused: Mapping[str, tuple[str, str | None]],
-) -> None:
-    """Check that every dim that was declared free has more than one size that the model takes.
+) -> dict[str, str]:
+    """Give the dims that were declared free and of which no other size was taken, each with what the model said.
 
     ``taken``: the sizes of the calls that it answered; ``refused``: by the sizes as they are told, why it didn't, and
-    where.
+    where. Whole numbers and masks in the call may be what it refuses, rather than the size.
 
     Raises:
         UsageError: a dim can have no other size; says which line fixes it.
@@ -67,16 +67,22 @@ def check_sizes(
         for axis, dim in dims.items()
         if not dim.root
     }
+    floats = all(tensor.is_floating_point() or tensor.is_complex() for tensor in model.examples)
+    unproven = {}
     for name, size in usual.items():
         why = next(
             (each for told, each in refused.items() if f"{name}=" in told and f"{name}={size}" not in told), None
         )
-        if why is not None and all(sizes.get(name, size) == size for sizes in taken):
+        if why is None or any(sizes.get(name, size) != size for sizes in taken):
+            continue
+        if floats:
             raise UsageError(
                 f"dynamic_shapes says that the size {name} may change, but the model takes {size} alone: {why[0]}",
                 where=why[1],
                 hint="leave that axis out of dynamic_shapes, or rewrite the line that fixes it",
             )
+        unproven[name] = why[0]
+    return unproven
 
 
 def check_labels(labels: Sequence[str], signature: Signature) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -12,6 +13,7 @@ from torchship.models.source import InputSpec
 Style = Literal["usual", "zero", "low", "high", "large"]
 
 _MOSTLY = 0.8
+_NEAR = 0.2  # of the range: so far from its end is near
 _TURNED = 0.15  # share of a mask's values that a fresh one has turned
 _UNKNOWN_INTEGERS = 8  # values of an integer input that nobody gave an example of: 0..7 fits nearly every table
 
@@ -47,7 +49,7 @@ def _booleans(like: Tensor, shape: tuple[int, ...], style: Style, generator: tor
 
     A last axis that was mixed stays mixed: a row that is masked as a whole has no defined answer in attention.
     """
-    drawn = _stretched(like, shape)
+    drawn = stretched(like, shape)
     if style != "usual":
         return drawn
     turned = drawn ^ (torch.rand(shape, generator=generator) < _TURNED)
@@ -58,13 +60,31 @@ def _booleans(like: Tensor, shape: tuple[int, ...], style: Style, generator: tor
     return torch.where(mixed & ~still, drawn, torch.where(mixed, turned, drawn))
 
 
-def _stretched(like: Tensor, shape: tuple[int, ...]) -> Tensor:
+def stretched(like: Tensor, shape: tuple[int, ...]) -> Tensor:
     """``like`` at another size, by the nearest element."""
     for axis, size in enumerate(shape):
         if like.shape[axis] != size:
             place = torch.arange(size) * max(like.shape[axis], 1) // max(size, 1)
             like = like.index_select(axis, place) if like.shape[axis] else like.new_zeros(shape)
     return like.clone()
+
+
+def structured(like: Tensor, drawn: Tensor, sizes: Mapping[int, int]) -> Tensor:
+    """Give ``drawn`` the structure of whole numbers that ``like`` has, for models that take no others.
+
+    Offsets, positions and boundaries are sorted from a first value on; the greatest one that is a size of the call
+    (the last offset, the longest length) is its new size. ``sizes``: the example's dynamic sizes, and the new ones.
+    """
+    if like.is_floating_point() or like.is_complex() or like.dtype is torch.bool or not like.numel() or not like.dim():
+        return drawn
+    end = sizes.get(int(like.max()))
+    ordered = like.shape[-1] > 1 and bool((like.diff(dim=-1) >= 0).all()) and bool((like != like[..., :1]).any())
+    if ordered and drawn.shape[-1]:
+        drawn = drawn.sort(-1).values
+        drawn[..., 0] = like.min()
+        if end is not None and bool((like[..., -1] == like.max()).all()):
+            drawn[..., -1] = end
+    return drawn if end is None else drawn.clamp(max=end)
 
 
 def _integers(like: Tensor, shape: tuple[int, ...], style: Style, generator: torch.Generator) -> Tensor:
@@ -81,9 +101,11 @@ def _floats(like: Tensor, shape: tuple[int, ...], style: Style, generator: torch
     known = known[torch.isfinite(known)]
     if style == "zero":
         return torch.zeros(shape, dtype=like.dtype)
-    if style in ("low", "high") and known.numel():  # most at one end of the range, the rest at the other
-        ends = (known.min(), known.max()) if style == "low" else (known.max(), known.min())
-        return torch.where(torch.rand(shape, generator=generator) < _MOSTLY, *ends).to(like.dtype)
+    if style in ("low", "high") and known.numel():  # most near one end of the range, the rest near the other
+        near, far = (known.min(), known.max()) if style == "low" else (known.max(), known.min())
+        side = torch.where(torch.rand(shape, generator=generator) < _MOSTLY, 0.0, 1.0).double()
+        inwards = _NEAR * torch.rand(shape, generator=generator, dtype=torch.float64) ** 3  # equal ones would be ties
+        return (near + (far - near) * (side - inwards).abs()).to(like.dtype)
     mean = float(known.mean()) if known.numel() else 0.0
     spread = float(known.std()) if known.numel() > 1 else 1.0
     if known.numel() and float(known.min()) >= 0:  # a probability, a distance, a pixel: never below its range

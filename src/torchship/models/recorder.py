@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,7 @@ class Recorder:
         self.folder = folder
         self.notes = list(model.notes)
         self._moves: dict[int, list[eager.Array]] = {}  # of samples by place: where float64 is right by luck
+        self._unproven: dict[str, str] = {}
         self._chooses = True  # among elements, by an arg-max, a sort, a top-k; False as soon as it is seen not to
         self._ties: dict[int, Undecided] = {}  # likewise: what hangs on which of equal scores comes first
 
@@ -83,6 +86,7 @@ class Recorder:
             calibration=calibration,
             native=tuple(form.value for form in self.model.description.native),
             closed={form.value: why for form, why in self.model.description.closed.items()},
+            unproven=self._unproven,
         )  # fmt: skip
 
     def _run(self, axes: tuple[Axes, ...], expected: list[Tensor]) -> tuple[list[FreshInput], list[list[eager.Array]]]:
@@ -92,7 +96,7 @@ class Recorder:
         refused: dict[str, tuple[str, str | None]] = {}
         for fresh in fresh_inputs(self.model, axes):
             try:
-                answer = eager.run(self.model.flat, fresh.tensors)
+                fresh, answer = self._answered(fresh)  # noqa: PLW2901 - with the values that the model took
             except SourceError as error:
                 if fresh.origin == "user":
                     raise
@@ -116,8 +120,19 @@ class Recorder:
                 "the model refuses every input that was drawn in its example's range",
                 hint="give inputs that it takes: 'fresh' in the source dict",
             )
-        check_sizes(self.model, axes, [self._sizes(each, axes) for each in inputs], refused)
+        taken = [self._sizes(each, axes) for each in inputs]
+        self._unproven = check_sizes(self.model, axes, taken, refused)
         return inputs, answers
+
+    def _answered(self, fresh: FreshInput) -> tuple[FreshInput, list[eager.Array]]:
+        """Eager's answer to the first of the input's tensors that the model takes."""
+        try:
+            return fresh, eager.run(self.model.flat, fresh.tensors)
+        except SourceError:
+            for tensors in fresh.instead:
+                with suppress(SourceError):  # the first refusal is the one that is told
+                    return replace(fresh, tensors=tensors), eager.run(self.model.flat, tensors)
+            raise
 
     def _decided(self, fresh: FreshInput, answer: list[eager.Array], place: int) -> bool:
         """Note what hangs on ties; False where the sizes of the answer do, so that nothing can be held against it."""

@@ -27,6 +27,7 @@ class Reference(msgspec.Struct, frozen=True):
     ``evaluate``: an ``.npz`` with an array an input and ``labels``; ``judged``: the user's own function scores instead.
     ``epsilon``: the unit roundoff of its inputs and outputs; ``inside``: of the coarsest type that it computes in.
     ``native``: the forms that the source is in already; ``closed``: those that nothing leads to, with the reason.
+    ``unproven``: the dims of which the model took no other size than the example's, each with what it said.
     """
 
     signature: Signature
@@ -43,3 +44,4 @@ class Reference(msgspec.Struct, frozen=True):
     calibration: str | None = None
     native: tuple[str, ...] = ()
     closed: dict[str, str] = {}
+    unproven: dict[str, str] = {}

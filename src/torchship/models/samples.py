@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -24,10 +24,14 @@ _LARGEST = 64  # a fresh size is at most so many times the example's: the proof 
 
 @dataclass(frozen=True)
 class FreshInput:
-    """Flat tensors for one call. ``origin``: ``example``, ``user``, or how they were drawn."""
+    """Flat tensors for one call. ``origin``: ``example``, ``user``, or how they were drawn.
+
+    ``instead``: of the same sizes, with more of the example's own structure, where the model refuses ``tensors``.
+    """
 
     origin: str
     tensors: tuple[Tensor, ...]
+    instead: tuple[tuple[Tensor, ...], ...] = ()
 
 
 def example_for(model: Model, axes: tuple[Axes, ...]) -> tuple[Tensor, ...]:
@@ -71,14 +75,27 @@ def fresh_inputs(model: Model, axes: tuple[Axes, ...], seed: int = 7) -> Iterato
         yield FreshInput("user", given)
     generator = torch.Generator().manual_seed(seed)
     base = example_for(model, axes)
+    usual = {name: size for name, (_, size) in _usual(base, axes).items()}
     for style in ("usual", "zero", "low", "high", "large"):
-        yield FreshInput(style, tuple(draw.fresh(each, tuple(each.shape), style, generator) for each in base))
+        yield _drawn(style, style, base, tuple(tuple(each.shape) for each in base), {}, generator)
     for sizes in fresh_sizes(base, axes):
-        shapes = [_resized(each, dims, sizes) for each, dims in zip(base, axes, strict=True)]
+        shapes = tuple(_resized(each, dims, sizes) for each, dims in zip(base, axes, strict=True))
         told = ", ".join(f"{name}={size}" for name, size in sizes.items())
-        yield FreshInput(
-            told, tuple(draw.fresh(each, shape, "usual", generator) for each, shape in zip(base, shapes, strict=True))
-        )
+        yield _drawn(told, "usual", base, shapes, {usual[name]: size for name, size in sizes.items()}, generator)
+
+
+def _drawn(
+    origin: str, style: draw.Style, base: Sequence[Tensor], shapes: Sequence[tuple[int, ...]],
+    sizes: Mapping[int, int], generator: torch.Generator,
+) -> FreshInput:  # fmt: skip
+    pairs = list(zip(base, shapes, strict=True))
+    plain = tuple(draw.fresh(each, shape, style, generator) for each, shape in pairs)
+    ordered = tuple(draw.structured(each, drawn.clone(), sizes) for each, drawn in zip(base, plain, strict=True))
+    whole = tuple(
+        drawn if each.is_floating_point() else draw.structured(each, draw.stretched(each, shape), sizes)
+        for (each, shape), drawn in zip(pairs, plain, strict=True)
+    )
+    return FreshInput(origin, plain, (ordered, whole) if any(not each.is_floating_point() for each in base) else ())
 
 
 def fresh_sizes(examples: tuple[Tensor, ...], axes: tuple[Axes, ...]) -> list[dict[str, int]]:

@@ -160,6 +160,13 @@ class Maker:
         )  # fmt: skip
 
     def _by_route(self, target: str, route: Route) -> Made:
+        if route.form is Form.TRACED and (unproven := self.evidence.reference.unproven):
+            name, why = next(iter(unproven.items()))
+            raise ConversionError(
+                f"a trace may bake in the size {name}, and no other one could be tried: the model refuses each input "
+                f"that was drawn at another size ({why})",
+                hint="give inputs of other sizes that it takes: 'fresh' in the source dict",
+            )
         folder = self._store.fresh_folder("artifacts", f"{target}-{route.name}")
         self._workshop.tell(target, f"converting ({route.name})")
         reference = self.evidence.reference
