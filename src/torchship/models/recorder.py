@@ -232,7 +232,7 @@ class Recorder:
     def _latency(self, inputs: tuple[Tensor, ...], signature: Signature) -> Latency:
         """Eager on one row where there is a batch, with one thread or torch's own count, whichever is quicker here."""
         batch = signature.batch
-        if batch is not None and signature.dim(batch).min <= 1:
+        if batch is not None and signature.dim(batch).min <= 1 and batch not in self._unproven:
             inputs = tuple(tensor[:1] for tensor in inputs)
         usual = torch.get_num_threads()
         try:
