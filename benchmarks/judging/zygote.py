@@ -133,10 +133,14 @@ class Forked:
             self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         return self.returncode
 
-    def kill(self) -> None:
+    def send_signal(self, number: int) -> None:
         """As Popen's."""
         if self.returncode is None:
-            os.kill(self.pid, signal.SIGKILL)
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """As Popen's."""
+        self.send_signal(signal.SIGKILL)
 
 
 def _worker(given: int, answers: int, log: int, ours: tuple[int, int], env: dict[str, str]) -> int:

@@ -54,12 +54,12 @@ def check(error: TorchshipError, model: type[nn.Module], op: str | None, reason:
         ("Turns", "aten.item", "`for _ in range(n):` loops as often as", "loop over a fixed number"),
         ("NonZero", "aten.nonzero", "the size of aten.nonzero's result", "torch.topk"),
         ("Mask", "aten.index.Tensor", "the size of aten.index.Tensor's result", "torch.where(mask, x, 0)"),
-        ("Numpy", None, "leaves torch", "custom_op"),
-        ("Pointer", None, "leaves torch", "custom_op"),
+        ("Numpy", "numpy.tanh", "leaves torch", "custom_op"),
+        ("Pointer", "x.data_ptr", "leaves torch", "custom_op"),
         ("Nested", "aten._nested_tensor_from_tensor_list", "torch.export can't follow", "pad to one length"),
         ("Storage", "aten.set_.source_Storage", "reaches for a tensor's storage", "views"),
-        ("Exits", None, "called exit(3)", "raise an error instead"),
-        ("Deep", None, "calls itself too deeply", "loop"),
+        ("Exits", "raise", "called exit(3)", "raise an error instead"),
+        ("Deep", "self.forward", "calls itself too deeply", "loop"),
     ],
 )
 def test_what_torch_export_refuses(name, op, reason, hint):
@@ -76,10 +76,10 @@ def test_a_packed_sequence():
     ("name", "dims", "op", "reason", "hint"),
     [
         ("Lstm", {1: TIME}, "aten.lstm.input", "over its length, which fixes time to 6", "script"),
-        ("Loop", {1: TIME}, None, "`for t in range(x.shape[1]):` is unrolled, which fixes time to 6", "scan"),
+        ("Loop", {1: TIME}, "for", "`for t in range(x.shape[1]):` is unrolled, which fixes time to 6", "scan"),
         ("Rows", {1: TIME}, "aten.unbind.int", "holds only where time is 6", "leave it out of dynamic_shapes"),
-        ("PlainInt", {1: TIME}, None, "`n = int(x.shape[1])` makes a plain number of a size", "without int()"),
-        ("SizeBranch", {1: TIME}, None, "`if x.shape[1] == 6:` branches on a size", "time fixed"),
+        ("PlainInt", {1: TIME}, "int", "`n = int(x.shape[1])` makes a plain number of a size", "without int()"),
+        ("SizeBranch", {1: TIME}, "if", "`if x.shape[1] == 6:` branches on a size", "time fixed"),
         ("Reshaped", {0: BATCH}, "aten.reshape", "holds only where batch is 2", "-1 in reshape"),
         ("Halved", {1: TIME}, "aten.reshape", "time must be a multiple of 2", "pad the input to a multiple of 2"),
         ("AtLeast", {1: TIME}, "aten.avg_pool1d", "from 3 up to 64", "Dim('time', min=3, max=64)"),
@@ -186,6 +186,13 @@ def _silent():
     return options
 
 
+NAMED = {
+    "Numpy": "numpy.tanh", "NumpyConstant": "numpy.sqrt", "Lambda": "self.act", "Untyped": "self.scaled",
+    "PlainList": "for", "ToList": "tolist", "Turns": "for", "OldType": "x.type", "HalfConv": "bfloat16",
+    "NoGrad": "aten.enable_grad",
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("name", "reason", "hint"),
     [
@@ -211,8 +218,7 @@ def _silent():
 )
 def test_python_that_torchscript_does_not_know(name, reason, hint):
     model = getattr(breakers, name)
-    op = "aten.enable_grad" if name == "NoGrad" else None
-    check(told_of(lambda: torch.jit.script(model().eval())), model, op, reason, hint)
+    check(told_of(lambda: torch.jit.script(model().eval())), model, NAMED.get(name), reason, hint)
 
 
 def test_a_class_without_source():

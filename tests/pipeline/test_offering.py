@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from torchship.bundle.artifact import Artifact, Attempt, Row, Verdict
+from torchship.convert.diagnosis import NO_WAY
 from torchship.pipeline.attempt import Made, Outcome, failed_row
 from torchship.pipeline.offering import offering
 
@@ -46,3 +47,21 @@ def test_the_attempt_that_knows_most_speaks_and_a_trace_only_where_nothing_else_
     assert failed_row("onnx", [export, traced]).route == "export"
     assert failed_row("onnx", [crashed, traced]).route == "trace"
     assert failed_row("onnx", [crashed, export]).route == "export"
+
+
+def test_a_line_of_torchs_own_and_no_way_out_are_no_knowledge():
+    refuted = Attempt("export", "made, but it answers wrongly", None, "net.py:3 in forward", "write it otherwise")
+    torchs = Attempt(
+        "script", "no rule for aten.foo", "aten.foo", "torch/nn/modules/linear.py:134", "write it otherwise"
+    )
+    vague = Attempt("export", "it failed", None, "net.py:3 in forward", NO_WAY)
+    assert failed_row("onnx", [refuted, torchs]).route == "export"
+    assert (
+        failed_row("onnx", [vague, Attempt("script", UNTYPED, None, "net.py:9 in forward", PLAINLY)]).route == "script"
+    )
+
+
+def test_the_operator_may_come_from_another_attempt_at_the_same_line():
+    untold = Attempt("export", UNROLLED, None, "net.py:3 in forward", LOOP)
+    named = Attempt("script", "no rule", "aten.foo", "net.py:3 in forward", None)
+    assert failed_row("onnx", [untold, named]).op == "aten.foo"

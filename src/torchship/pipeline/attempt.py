@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from torchship.bundle.artifact import Artifact, Attempt, Row, Verdict
+from torchship.convert.diagnosis import NO_WAY
 from torchship.errors import ConversionError, StorageError, TorchshipError, UnavailableError, WorkerError
 from torchship.models.source import Source
 from torchship.pipeline.accuracy import Scorer
@@ -25,6 +26,8 @@ from torchship.targets.builder import Form, Route
 from torchship.worker.protocol import Convert, Converted, Handover
 
 _TRACE = "trace"  # the route by Form.TRACED, in every target
+_TORCH = "torch/"  # a line of torch's own
+_OPERATOR = 0.5  # what the operator's name is worth beside the user's line and a way out
 
 
 @dataclass(frozen=True)
@@ -217,15 +220,21 @@ def _attempt(route: str, error: TorchshipError) -> Attempt:
 
 
 def failed_row(target: str, attempts: Sequence[Attempt]) -> Row:
-    """One row of all that was tried: the attempt that knows most speaks, among equals that of the best route."""
-    speaks = max(attempts, key=_knowledge)
+    """One row of all that was tried: the first of those that know most speaks; an operator it may have from another."""
+    most = max(map(_knowledge, attempts))
+    speaks = next(each for each in attempts if _knowledge(each) >= most - _OPERATOR)
+    op = speaks.op or next((each.op for each in attempts if each.op and each.where == speaks.where), None)
     return Row(
-        target, target, "failed", route=speaks.route, reason=speaks.reason, op=speaks.op, where=speaks.where,
+        target, target, "failed", route=speaks.route, reason=speaks.reason, op=op, where=speaks.where,
         hint=speaks.hint, attempts=tuple(each for each in attempts if each is not speaks),
     )  # fmt: skip
 
 
 def _knowledge(attempt: Attempt) -> float:
-    """How much an attempt tells. Where a trace fails says less: it was but the last resort of what went before."""
-    known = sum(each is not None for each in (attempt.where, attempt.op, attempt.hint))
-    return known - 1.5 * (attempt.route == _TRACE)
+    """How much an attempt tells the user: their own line, what to do, the operator.
+
+    Where a trace fails says less: it was but the last resort of what went before.
+    """
+    line = attempt.where is not None and not attempt.where.startswith(_TORCH)
+    way = attempt.hint is not None and not attempt.hint.startswith(NO_WAY)
+    return line + way + _OPERATOR * (attempt.op is not None) - 1.5 * (attempt.route == _TRACE)

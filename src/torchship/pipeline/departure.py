@@ -34,7 +34,13 @@ def told_with_layer(
         return error
     what, hint = _told(found), _hint(found, route.form)
     return RefutedError(
-        f"{error.what}; {what}", error.files, error.artifact, error.folder, where=found.where, hint=hint
+        f"{error.what}; {what}",
+        error.files,
+        error.artifact,
+        error.folder,
+        where=found.where,
+        hint=hint,
+        op=found.kind if found.path else None,
     )
 
 

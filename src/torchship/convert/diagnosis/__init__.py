@@ -16,15 +16,17 @@ from torchship.convert.diagnosis.graph import Graph
 from torchship.convert.diagnosis.known import Known, Told, first_match
 from torchship.convert.diagnosis.rewrites import instead
 from torchship.convert.diagnosis.witness import witnessed
+from torchship.convert.diagnosis.written import construct
 from torchship.errors import ConversionError, TorchshipError, WorkerError
-from torchship.models.places import deepest
+from torchship.models.places import Kind, deepest
 
-__all__ = ["Graph", "diagnose", "witnessed"]
+__all__ = ["NO_WAY", "Graph", "diagnose", "witnessed"]
 
 TABLE: tuple[Known, ...] = (
     *values.TABLE, *sizes.TABLE, *structure.TABLE, *operators.TABLE, *building.TABLE, *script.TABLE,
 )  # fmt: skip
 
+NO_WAY = "another route or target may take it; reproduce.py shows it"  # where nothing better is known
 _LONGEST = 300
 _INTERPRETED = re.compile(r"Traceback of TorchScript.*\n(?:.*\n)*\w*(?:Error|Exception): ")  # greedy: to the last line
 _EMPTY_WORDS = re.compile(
@@ -47,7 +49,8 @@ def diagnose(error: BaseException, doing: str, *, graph: Graph | None = None, ta
     where = str(evidence.place) if evidence.place else None
     if told.passing:
         return WorkerError(told.reason, where=where, hint=told.hint)
-    return ConversionError(told.reason, where=where, op=told.op, hint=told.hint)
+    op = told.op or (construct(evidence.place.code) if evidence.place and evidence.place.kind > Kind.LAYER else None)
+    return ConversionError(told.reason, where=where, op=op, hint=told.hint)
 
 
 def _plainly(evidence: Evidence, doing: str) -> Told:
@@ -55,9 +58,7 @@ def _plainly(evidence: Evidence, doing: str) -> Told:
     cause = _telling(evidence)
     what = f"{cause.kind.rpartition('.')[2]}: {first_sentence(cause.message)}"
     hint = f"{instead(evidence.op)}; " if evidence.op and instead(evidence.op) else ""
-    return Told(
-        f"{doing} failed: {what}", evidence.op, f"{hint}another route or target may take it; reproduce.py shows it"
-    )
+    return Told(f"{doing} failed: {what}", evidence.op, f"{hint}{NO_WAY}")
 
 
 def _telling(evidence: Evidence) -> Raised:

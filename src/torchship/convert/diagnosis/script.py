@@ -97,7 +97,7 @@ TABLE = (
         hint=f"make it an attribute or a buffer of the module; {_OTHERS}",
     ),
     Known(
-        text=r"Expected type hint for result of tolist\(\)", op="",
+        text=r"Expected type hint for result of tolist\(\)", op="tolist",
         reason="TorchScript can't tell what tolist() gives: {here}",
         hint="annotate it: values: list[float] = x.tolist()",
     ),
@@ -112,7 +112,7 @@ TABLE = (
         hint=f"write it with operators and types that it knows, or move it out of forward; {_OTHERS}",
     ),
     Known(
-        text=r"'(?P<kind>[^' ]+)[^']*' object has no attribute or method '(?P<name>\w+)'",
+        text=r"'(?P<kind>[^' ]+)[^']*' object has no attribute or method '(?P<name>\w+)'", op="{name}",
         reason="in TorchScript a {kind} has no {name}: {here}",
         hint=f"write x.to(torch.{{name}}) where it is an element type; where the type was guessed wrong, annotate "
         f"the variable; {_OTHERS}",
