@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import copy
 import sys
 
 import pytest
@@ -11,32 +10,12 @@ import torch
 from torch import nn
 from torch.export import Dim
 
-from torchship.convert.capture import capture
+from convert.exporting import agrees, exported
 from torchship.convert.recurrent import open_lengths
 from torchship.convert.symbolic import symbolic_numbers
 from torchship.errors import TorchshipError
-from torchship.models.described import described
-from torchship.models.eager import call
-from torchship.models.open import prepare
-from torchship.models.recorder import Recorder
-from torchship.targets.builder import Form
 
 BATCH, LENGTH = Dim("batch", min=1, max=16), Dim("length", min=1, max=40)
-
-
-def exported(model: nn.Module, args: tuple[torch.Tensor, ...], shapes, folder):
-    source = {"args": args, "dynamic_shapes": shapes}
-    recorded = prepare(described(source | {"model": copy.deepcopy(model).eval()}, "here"))  # it ends in float64
-    signature = Recorder(recorded, folder).record("here").signature
-    opened = prepare(described(source | {"model": model.eval()}, "here"))
-    return opened, capture(opened, Form.EXPORTED, signature).value
-
-
-def agrees(opened, program, *given: torch.Tensor) -> None:
-    with torch.no_grad():
-        answers = program.module()(*given)
-    for mine, theirs in zip(answers, call(opened.flat, given)[1], strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
@@ -102,7 +81,10 @@ def test_an_image_may_shrink_to_a_single_column(tmp_path):
 
 class Split(nn.Module):
     def forward(self, x):
-        return x * 2 if x.shape[0] > 8 else x
+        try:
+            return x * 2 if x.shape[0] > 8 else x
+        except ValueError:
+            return x
 
 
 def test_what_holds_for_a_part_of_the_sizes_is_still_refused(tmp_path):

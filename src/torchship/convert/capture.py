@@ -10,6 +10,7 @@ import torch
 import torch.fx.experimental._config
 from torch import Tensor
 
+from torchship.convert.control import graph_control
 from torchship.convert.diagnosis import diagnose, witnessed
 from torchship.convert.recurrent import open_lengths
 from torchship.convert.scripting import scriptable
@@ -59,7 +60,7 @@ def _exported(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, ...]
         with witnessed(), open_lengths():
             return torch.export.export(model.flat, examples, dynamic_shapes=dynamic_shapes(axes), strict=False)
     except Exception as first:
-        for other in (_with_open_numbers, _with_checks, _strict) if _is_about_sizes(first) else (_strict,):
+        for other in _OTHERS if _is_about_sizes(first) else (_strict,):
             try:
                 return other(model, examples, axes)
             except Exception:  # noqa: BLE001, S112, PERF203 - the first one names the user's own line
@@ -84,12 +85,19 @@ def _with_checks(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, .
 
     Sizes of 1 are taken for sizes like others, where torch would ask whether a size is 1 at each convolution.
     """
-    sizes_alike = torch.fx.experimental._config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
-    with symbolic_numbers(model.flat), open_lengths(), sizes_alike:
+    with symbolic_numbers(model.flat), open_lengths(), _sizes_alike():
         program = torch.export.export(
             model.flat, examples, dynamic_shapes=dynamic_shapes(axes), strict=False,
             prefer_deferred_runtime_asserts_over_guards=True,
         )  # fmt: skip
+    _forget_layouts(program)
+    return _running(program, model, axes)
+
+
+def _running(
+    program: torch.export.ExportedProgram, model: Model, axes: tuple[Axes, ...]
+) -> torch.export.ExportedProgram:
+    """``program``, where it takes every size that the model takes."""
     module = program.module()
     for fresh in fresh_inputs(model, axes):
         try:
@@ -101,8 +109,37 @@ def _with_checks(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, .
     return program
 
 
+def _sizes_alike() -> Any:
+    return torch.fx.experimental._config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
+
+
+def _forget_layouts(program: torch.export.ExportedProgram) -> None:
+    """Leave out what was assumed of strides (``Max(1, size)``): they decide how a tensor lies, not what it holds."""
+    graph = program.graph
+    for node in list(graph.nodes):
+        if node.target is torch.ops.aten._assert_scalar.default and "Max(1, " in str(node.args[1]):
+            graph.erase_node(node)
+    program.graph_module.recompile()
+
+
+def _with_control(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, ...]) -> torch.export.ExportedProgram:
+    """Python's ``if`` and loops on values and sizes become the graph's own."""
+    with symbolic_numbers(model.flat), open_lengths(), graph_control(model.flat):
+        return torch.export.export(model.flat, examples, dynamic_shapes=dynamic_shapes(axes), strict=False)
+
+
+def _with_control_of_sizes_alike(
+    model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, ...]
+) -> torch.export.ExportedProgram:
+    with _sizes_alike():
+        return _running(_with_control(model, examples, axes), model, axes)
+
+
 def _strict(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, ...]) -> torch.export.ExportedProgram:
     return torch.export.export(model.flat, examples, dynamic_shapes=dynamic_shapes(axes), strict=True)
+
+
+_OTHERS = (_with_open_numbers, _with_checks, _with_control, _with_control_of_sizes_alike, _strict)
 
 
 def dynamic_shapes(axes: tuple[Axes, ...]) -> tuple[dict[int, Any], ...]:

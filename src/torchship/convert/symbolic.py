@@ -76,7 +76,7 @@ def symbolic_numbers(model: nn.Module) -> Iterator[None]:
     """Within, the modules that hold the model's code keep symbols open; names that a module has itself stay its own."""
     changed: list[tuple[ModuleType, str]] = []
     try:
-        for module in _modules(model):
+        for module in modules_of(model):
             for name, value in _NAMES.items():
                 if name not in vars(module):
                     setattr(module, name, value)
@@ -87,7 +87,7 @@ def symbolic_numbers(model: nn.Module) -> Iterator[None]:
             delattr(module, name)
 
 
-def _modules(model: nn.Module) -> list[ModuleType]:
+def modules_of(model: nn.Module) -> list[ModuleType]:
     """Those that define the model's classes, and all that are the user's own."""
     named = {base.__module__ for each in model.modules() for base in type(each).__mro__}
     loaded = [(name, module) for name, module in list(sys.modules.items()) if isinstance(module, ModuleType)]

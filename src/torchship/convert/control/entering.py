@@ -1,0 +1,108 @@
+"""Lets the functions of a model's own code run as rewritten, for a while."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import CodeType, FunctionType, ModuleType
+
+from torch import nn
+
+from torchship.convert.control import flow
+from torchship.convert.control.rewriting import FLOW, rewrite
+from torchship.convert.symbolic import modules_of
+
+_CONTROL = (ast.If, ast.For, ast.While, ast.IfExp, ast.Assert)
+
+
+@contextmanager
+def graph_control(model: nn.Module) -> Iterator[None]:
+    """Within, control flow of the model's code on tensors and open sizes becomes the graph's.
+
+    A function keeps its name, globals, defaults and closure: only its code is another.
+    """
+    changed: list[tuple[FunctionType, CodeType]] = []
+    spaces: list[dict[str, object]] = []
+    try:
+        for function in _functions(model):
+            code = _rewritten(function)
+            if code is not None:
+                changed.append((function, function.__code__))
+                function.__code__ = code
+                if FLOW not in function.__globals__:
+                    function.__globals__[FLOW] = flow
+                    spaces.append(function.__globals__)
+        yield
+    finally:
+        for function, code in changed:
+            function.__code__ = code
+        for space in spaces:
+            del space[FLOW]
+
+
+def _functions(model: nn.Module) -> Iterator[FunctionType]:
+    """Methods and plain functions of the modules that hold the model's code."""
+    seen: set[int] = set()
+    for module in modules_of(model):
+        for value in list(vars(module).values()):
+            held = list(vars(value).values()) if isinstance(value, type) else [value]
+            for each in held:
+                function = _plain(each)
+                if function is not None and _is_of(module, function) and id(function) not in seen:
+                    seen.add(id(function))
+                    yield function
+
+
+def _plain(value: object) -> FunctionType | None:
+    if isinstance(value, (staticmethod, classmethod)):
+        value = value.__func__
+    while hasattr(value, "__wrapped__"):
+        value = value.__wrapped__
+    return value if isinstance(value, FunctionType) else None
+
+
+def _is_of(module: ModuleType, function: FunctionType) -> bool:
+    return function.__module__ == module.__name__ and not function.__name__.startswith("__")
+
+
+def _rewritten(function: FunctionType) -> CodeType | None:
+    """The function's code, rewritten; None where it has nothing to rewrite, or no text."""
+    try:
+        lines, first = inspect.getsourcelines(function)
+        tree = ast.parse(textwrap.dedent("".join(lines)))
+    except (OSError, TypeError, SyntaxError):
+        return None
+    found = tree.body[0] if tree.body else None
+    if not isinstance(found, ast.FunctionDef) or not any(isinstance(each, _CONTROL) for each in ast.walk(found)):
+        return None
+    found.decorator_list = []
+    ast.increment_lineno(tree, first - 1)
+    rewrite(found)
+    return _compiled(function, found)
+
+
+def _compiled(function: FunctionType, found: ast.FunctionDef) -> CodeType | None:
+    """Within a function that binds the names of its closure; None where another closure would come of it."""
+    names = function.__code__.co_freevars
+    outer = ast.FunctionDef("_outer", _no_arguments(), [*_bindings(names), found], [])
+    module = ast.fix_missing_locations(ast.Module([outer], []))
+    code = compile(module, function.__code__.co_filename, "exec")
+    inner = _constant(_constant(code, "_outer"), found.name)
+    return inner if inner is not None and inner.co_freevars == names else None
+
+
+def _no_arguments() -> ast.arguments:
+    return ast.arguments([], [], None, [], [], None, [])
+
+
+def _bindings(names: tuple[str, ...]) -> list[ast.stmt]:
+    return [ast.Assign([ast.Name(name, ast.Store())], ast.Constant(None)) for name in names]
+
+
+def _constant(code: CodeType | None, name: str) -> CodeType | None:
+    return next(
+        (each for each in (code.co_consts if code else ()) if isinstance(each, CodeType) and each.co_name == name), None
+    )
