@@ -62,10 +62,11 @@ def _scanned(over: Span, turn: Turn, state: State, ahead: State | None) -> State
         if early is not None:
             now = _first(index, carrier.start, now)
             said = [_first(index, mine, theirs) for mine, theirs in zip(early, said, strict=True)]
-        return [each.clone() for each in now], [[each.clone() for each in pieces] for pieces in said]
+        told = [[each.clone() for each in pieces] for pieces in said]
+        return [each.clone() for each in now], told or [[index.clone()]]  # Inductor wants something of each turn
 
     end, said = scan(once, [each.clone() for each in carrier.start], torch.arange(over.count))
-    return carrier.names(end, [Appended(*each) for each in zip(carrier.lists(state), said, strict=True)])
+    return carrier.names(end, [Appended(*each) for each in zip(carrier.lists(state), said, strict=False)])
 
 
 def _first(index: Tensor, mine: list[Tensor], theirs: list[Tensor]) -> list[Tensor]:
