@@ -52,6 +52,16 @@ class Smoothed(nn.Module):
         return torch.stack(said, dim=1)
 
 
+class Total(nn.Module):
+    """Fills no list."""
+
+    def forward(self, x):
+        total = torch.zeros(x.shape[0], 4)
+        for step in x.unbind(1):
+            total = torch.tanh(total + step)
+        return total
+
+
 class Rows(nn.Module):
     def forward(self, x):
         said = []
@@ -96,7 +106,7 @@ class Experts(nn.Module):
         return out
 
 
-@pytest.mark.parametrize("model", [Cells, Smoothed, Rows, Values, Experts])
+@pytest.mark.parametrize("model", [Cells, Smoothed, Total, Rows, Values, Experts])
 def test_control_flow_holds_for_every_size(model, tmp_path):
     opened, program = exported(model(), (torch.randn(2, 5, 4),), {"x": {0: BATCH, 1: LENGTH}}, tmp_path)
     for sizes in SIZES:
