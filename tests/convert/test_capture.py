@@ -110,3 +110,23 @@ def test_recurrent_layers_are_torchs_own_again():
     with open_lengths():
         assert nn.modules.rnn._VF is not kernels
     assert nn.modules.rnn._VF is kernels
+
+
+class FrontEnd(nn.Module):
+    """As speech models begin: strided convolutions, then attention over the frames."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(1, 8, 10, stride=5)
+        self.attention = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+
+    def forward(self, wave):
+        return self.attention(self.conv(wave.unsqueeze(1)).transpose(1, 2))
+
+
+def test_what_torch_could_only_decide_for_the_example_is_no_check(tmp_path):
+    """Deferred, torch asserts that the batch isn't 1."""
+    samples = Dim("samples", min=60, max=2000)
+    opened, program = exported(FrontEnd(), (torch.randn(2, 400),), {"wave": {0: BATCH, 1: samples}}, tmp_path)
+    for sizes in ((1, 60), (1, 400), (2, 61), (16, 1999)):
+        agrees(opened, program, torch.randn(*sizes))
