@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from torchship.errors import ConversionError
+from torchship.lowering.refusal import UnloweredError
 from torchship.targets.onnx.lowering import LOWERINGS, lowered
 
 aten = torch.ops.aten
@@ -78,5 +78,5 @@ def test_a_program_without_them_stays_the_very_same():
 
 
 def test_what_would_take_too_much_memory_is_refused():
-    with pytest.raises(ConversionError, match="over 5000 elements"):
+    with pytest.raises(UnloweredError, match="over 5000 elements"):
         LOWERINGS[aten.cummax.default](torch.zeros(5000), 0)

@@ -16,6 +16,11 @@ _DTYPES = (
 
 TABLE = (
     Known(
+        text=r"(?P<why>[^\n]+)\n(?P<way>[^\n]+)", kind=r"UnloweredError",
+        reason="{why}: {here}",
+        hint="{way}",
+    ),
+    Known(
         text=r"No ONNX function found for <OpOverload\(op='(?P<space>aten|prims?)\.(?P<name>\w+)', "
         r"overload='(?:default|(?P<overload>\w+))'\)>",
         op="{space}.{name}.{overload}",

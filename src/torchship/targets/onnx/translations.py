@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from onnxscript import ir
 from onnxscript import opset18 as op
-from onnxscript.function_libs.torch_lib.ops.core import aten_scatter_reduce
+from onnxscript.function_libs.torch_lib.ops.core import aten_div_mode, aten_floor_divide, aten_scatter_reduce
 
 from torchship.errors import ConversionError
 from torchship.targets.onnx.attention import attention
@@ -40,7 +40,15 @@ def scatter_reduce(self: Any, dim: int, index: Any, src: Any, reduce: str, inclu
     return op.Div(total, op.ScatterElements(count, index, ones, axis=dim, reduction="add"))
 
 
+def div_mode(self: Any, other: Any, rounding_mode: str | None = None) -> Any:
+    """``aten::div.Tensor_mode``; torch's own divides whole numbers in float32, which holds 24 bits of them."""
+    if rounding_mode is None or not self.dtype.is_integer():
+        return aten_div_mode(self, other, rounding_mode)
+    return op.Div(self, other) if rounding_mode == "trunc" else aten_floor_divide(self, other)
+
+
 TRANSLATIONS: dict[Any, Any] = {
+    torch.ops.aten.div.Tensor_mode: div_mode,
     torch.ops.aten.scatter_reduce.two: scatter_reduce,
     torch.ops.aten.scaled_dot_product_attention.default: attention,
 }

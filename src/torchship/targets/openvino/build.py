@@ -11,6 +11,7 @@ from torchship.errors import ConversionError
 from torchship.signature import Signature
 from torchship.targets.builder import Captured, Form, Route
 from torchship.targets.openvino.library import library
+from torchship.targets.openvino.lowering import decoder
 from torchship.targets.openvino.ports import dress
 from torchship.targets.runner import Needs
 
@@ -58,7 +59,9 @@ class OpenVinoBuilder:
 
 
 def _converted(openvino: Any, captured: Captured) -> Any:
-    if captured.form in (Form.EXPORTED, Form.ONNX):
+    if captured.form is Form.EXPORTED:
+        return openvino.convert_model(decoder(captured.value))
+    if captured.form is Form.ONNX:
         return openvino.convert_model(captured.value)
     return openvino.convert_model(captured.value, example_input=captured.examples)
 
