@@ -85,6 +85,8 @@ ALGEBRAIC: dict[str, tuple[Callable[[], Tensor], Callable[[], Tensor]]] = {
     "cholesky": (
         lambda: ALGEBRA[aten.linalg_cholesky_ex.default](S @ S.mT)[0], lambda: torch.linalg.cholesky(S @ S.mT)
     ),
+    "factor": (lambda: ALGEBRA[aten.linalg_cholesky.default](S[0], True), lambda: torch.linalg.cholesky(S[0]).mT),
+    "alone": (lambda: ALGEBRA[aten.linalg_solve.default](S, S + 1, left=False), lambda: (S + 1) @ torch.linalg.inv(S)),
     "triangular": (
         lambda: ALGEBRA[aten.linalg_solve_triangular.default](S[0].tril(), S, upper=False),
         lambda: torch.linalg.solve_triangular(S[0].tril(), S, upper=False),

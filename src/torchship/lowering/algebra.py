@@ -5,6 +5,9 @@ Pivots are chosen as LAPACK chooses them (the largest of a column), by a product
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -131,16 +134,33 @@ def _no_error(x: Tensor) -> Tensor:
     return torch.zeros_like(x[..., 0, 0], dtype=torch.int32)
 
 
+def _first(lower: Callable[..., Any]) -> Callable[..., Tensor]:
+    """The answer alone: torch's own way to it has a check of the matrix, which no converter takes."""
+
+    def alone(*args: Any, **kwargs: Any) -> Tensor:
+        answer: Tensor = lower(*args, **kwargs)[0]
+        return answer
+
+    return alone
+
+
+def _factor(x: Tensor, upper: bool = False) -> Tensor:
+    return _cholesky(x, upper=upper)[0]
+
+
 ALGEBRA: Table = {
     aten.linalg_inv_ex.default: _inverse,
+    aten.linalg_inv.default: _first(_inverse),
+    aten.inverse.default: _first(_inverse),
     aten._linalg_solve_ex.default: _solve,
+    aten.linalg_solve.default: _first(_solve),
     aten._linalg_det.default: _determinant,
     aten._linalg_slogdet.default: _log_determinant,
     aten.linalg_cholesky_ex.default: _cholesky,
+    aten.linalg_cholesky.default: _factor,
+    aten.cholesky.default: _factor,
     aten.linalg_solve_triangular.default: _solve_triangular,
 }
 MADE_OF_THESE = (
-    aten.linalg_inv.default, aten.inverse.default, aten.linalg_solve.default, aten.linalg_solve_ex.default,
-    aten.logdet.default, aten.linalg_slogdet.default, aten.slogdet.default,
-    aten.linalg_cholesky.default,
+    aten.linalg_solve_ex.default, aten.logdet.default, aten.linalg_slogdet.default, aten.slogdet.default,
 )  # fmt: skip

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own custom
 from torch import Tensor
+from torch.export import ExportedProgram
 
-from torchship.lowering.program import Table
+from torchship.lowering.program import Table, nodes
 
 aten = torch.ops.aten
 
@@ -62,6 +63,21 @@ def convolution(  # noqa: PLR0913, PLR0917 - torch's own signature
     return answer if bias is None else answer + bias.reshape(-1, *[1] * len(sizes))
 
 
+def has_weights_of_its_own(program: ExportedProgram) -> bool:
+    """Whether a convolution's weights, or their groups, have an open size."""
+    return any(
+        node.target in CONVOLUTIONS and not all(isinstance(size, int) for size in _weight_sizes(node))
+        for node in nodes(program)
+    )
+
+
+def _weight_sizes(node: torch.fx.Node) -> list[Any]:
+    """The sizes of a convolution's weights, and its groups, which come last of its arguments."""
+    weight = node.args[1]
+    sizes = weight.meta["val"].shape if isinstance(weight, torch.fx.Node) else ()
+    return [*sizes, *(each for each in node.args[-1:] if isinstance(each, torch.fx.Node))]
+
+
 def _columns(
     x: Tensor, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int]
 ) -> tuple[Tensor, list[Any]]:
@@ -81,6 +97,10 @@ def _columns(
     return torch.stack(seen, 2), sizes
 
 
+CONVOLUTIONS = (
+    aten.convolution.default, aten.conv1d.default, aten.conv2d.default, aten.conv3d.default, aten.conv1d.padding,
+    aten.conv2d.padding, aten.conv3d.padding,
+)  # fmt: skip
 PLACES: Table = {
     aten.diagonal.default: _diagonal,
     aten.tril_indices.default: _tril_indices,

@@ -20,7 +20,7 @@ def lowered(program: ExportedProgram, table: Table, apart: Collection[Any] = ())
     wanted = {operator: lower for operator, lower in table.items() if operator in called}
     if called & set(apart):
         default = torch.export.default_decompositions()
-        wanted = {**table, **{operator: default[operator] for operator in called & set(apart)}}
+        wanted = {**{each: default[each] for each in called & set(apart) if each in default}, **table}
     return program.run_decompositions(wanted) if wanted else program
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import onnx_ir
 import torch
 
+from torchship.lowering.pairs import without_complex
 from torchship.signature import Signature
 from torchship.targets.builder import Captured, Form
 from torchship.targets.onnx.lowering import lowered
@@ -20,9 +21,23 @@ _TORCHSCRIPT_OPSET = 20  # the highest that torch's TorchScript exporter writes
 
 
 def from_program(captured: Captured) -> onnx_ir.Model:
-    """By the exporter of today, from an ExportedProgram; opset 20 in torch 2.13."""
+    """By the exporter of today, from an ExportedProgram; opset 20 in torch 2.13.
+
+    Complex numbers are left to the exporter, since ONNX has a Fourier transform; what it can't do with them is done in
+    real arithmetic.
+    """
+    try:
+        return _exported(captured, lowered(captured.value))
+    except torch.onnx.OnnxExporterError:
+        real = without_complex(captured.value)
+        if real is captured.value:
+            raise
+        return _exported(captured, lowered(real))
+
+
+def _exported(captured: Captured, exported: torch.export.ExportedProgram) -> onnx_ir.Model:
     program = torch.onnx.export(
-        lowered(captured.value),
+        exported,
         captured.examples,
         dynamo=True,
         input_names=_names(captured.signature.inputs),
