@@ -47,6 +47,15 @@ def _empty(size: Sequence[Any], *_: Any, dtype: torch.dtype | None = None, **__:
     return torch.zeros(size, dtype=dtype)
 
 
+def unfold(x: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """``aten::unfold``: the windows' places, and then the windows themselves on an axis at the end."""
+    axis = dimension % max(x.dim(), 1)
+    count = (x.shape[axis] - size) // step + 1
+    places = torch.arange(count).unsqueeze(-1) * step + torch.arange(size)
+    windows = x.index_select(axis, places.flatten())
+    return windows.reshape(*x.shape[:axis], count, size, *x.shape[axis + 1 :]).movedim(axis + 1, -1)
+
+
 def convolution(  # noqa: PLR0913, PLR0917 - torch's own signature
     x: Tensor, weight: Tensor, bias: Tensor | None, stride: Sequence[int], padding: Sequence[int],
     dilation: Sequence[int], transposed: bool, output_padding: Sequence[int], groups: Any,  # noqa: ARG001

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own custom
 from torch import Tensor
 
+from torchship.lowering.places import unfold
 from torchship.lowering.refusal import UnloweredError
 
 aten = torch.ops.aten
@@ -21,7 +22,7 @@ def _stft(  # noqa: PLR0913, PLR0917 - torch's own signature
     if align_to_window:
         raise UnloweredError("stft with align_to_window has no plain arithmetic", "leave align_to_window out")
     hop = hop_length or n_fft // 4
-    frames = _frames(x, n_fft, hop)
+    frames = unfold(x, -1, n_fft, hop)
     if window is not None or win_length not in (None, n_fft):
         frames = frames * _whole_window(window, win_length, n_fft, x)
     norm = "ortho" if normalized else None
@@ -61,13 +62,6 @@ def _istft(  # noqa: PLR0913, PLR0917 - torch's own signature
     if length is not None:
         answer = F.pad(answer, (0, length - answer.shape[-1]))
     return answer if x.dim() == 3 else answer.squeeze(0)
-
-
-def _frames(x: Tensor, size: int, hop: int) -> Tensor:
-    """Cut the last axis into frames, each ``hop`` after the one before it."""
-    count = (x.shape[-1] - size) // hop + 1
-    places = torch.arange(count).unsqueeze(-1) * hop + torch.arange(size)
-    return x.index_select(-1, places.flatten()).reshape(*x.shape[:-1], count, size)
 
 
 def _overlapped(frames: Tensor, hop: int) -> Tensor:

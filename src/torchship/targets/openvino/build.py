@@ -13,6 +13,7 @@ from torchship.targets.builder import Captured, Form, Route
 from torchship.targets.openvino.library import library
 from torchship.targets.openvino.lowering import decoder
 from torchship.targets.openvino.ports import dress
+from torchship.targets.openvino.ties import keep_their_order
 from torchship.targets.runner import Needs
 
 _PRECISIONS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
@@ -42,7 +43,7 @@ class OpenVinoBuilder:
         openvino = library()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            model = dress(_converted(openvino, captured), signature)
+            model = dress(keep_their_order(_converted(openvino, captured)), signature)
         kept = {port.node.get_friendly_name() for port in model.inputs}
         openvino.save_model(model, str(folder / "model.xml"), compress_to_fp16=False)
         year, number = openvino.__version__.split(".")[:2]
