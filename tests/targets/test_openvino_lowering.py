@@ -36,6 +36,7 @@ class Every(nn.Module):
             torch.linalg.inv(steady), torch.linalg.det(square), torch.linalg.cholesky(steady),
             spectrum.abs(), torch.fft.irfft(spectrum * 2, n=16),
             F.scaled_dot_product_attention(heads, heads, heads, attn_mask=mask.reshape(-1, 1, 4, 4)),
+            F.scaled_dot_product_attention(heads.repeat(1, 2, 1, 1), heads, heads, enable_gqa=True),
             F.conv2d(x.reshape(1, -1, 4, 4), kernels, padding=1, groups=x.shape[0]),
             x.unfold(1, 4, 2), x.reshape(-1, 4, 4).unfold(-2, 3, 1),
             torch.zeros(3, 16).index_add(0, torch.arange(x.shape[0]) % 3, x),

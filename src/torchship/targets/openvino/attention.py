@@ -1,4 +1,7 @@
-"""``aten::scaled_dot_product_attention`` for OpenVINO, which gives NaN where a mask hides every key."""
+"""``aten::scaled_dot_product_attention`` for OpenVINO, whose own is kept, for it is quick.
+
+It gives NaN where a mask hides every key, and nothing at all where several queries share a key's head.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,32 @@ aten = torch.ops.aten
 _MASK = 3  # its place among the operator's arguments
 
 
-def give_zeros_where_all_is_hidden(program: ExportedProgram) -> None:
-    """Do as torch does, in place; the operator itself is kept, for OpenVINO has a quick one."""
+def mend_attention(program: ExportedProgram) -> None:
+    """Do as torch does, in place: zeros where all is hidden, and a key's head given to each query that shares it."""
     for node in list(nodes(program)):
         if node.target is aten.scaled_dot_product_attention.default:
             mask = node.args[_MASK] if len(node.args) > _MASK else node.kwargs.get("attn_mask")
+            if node.kwargs.get("enable_gqa"):
+                _share_heads(node)
             if isinstance(mask, torch.fx.Node):
                 _guard(node, mask)
+            if node.graph.owning_module is not None:
+                node.graph.owning_module.recompile()
+
+
+def _share_heads(node: torch.fx.Node) -> None:
+    query, *shared = (_sizes(each)[-3] for each in node.args[:3])
+    if not all(isinstance(size, int) for size in (query, *shared)):
+        return
+    with node.graph.inserting_before(node):
+        for place, heads in enumerate(shared, 1):
+            given = (node.args[place], query // heads, -3)
+            node.update_arg(place, node.graph.call_function(aten.repeat_interleave.self_int, given))
+    node.kwargs = {name: value for name, value in node.kwargs.items() if name != "enable_gqa"}
+
+
+def _sizes(node: Any) -> Any:
+    return node.meta["val"].shape
 
 
 def _guard(node: torch.fx.Node, mask: torch.fx.Node) -> None:

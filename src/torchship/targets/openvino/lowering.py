@@ -19,7 +19,7 @@ from torchship.lowering.pairs import without_complex
 from torchship.lowering.places import PLACES, convolution, unfold
 from torchship.lowering.program import Table, nodes
 from torchship.lowering.refusal import UnloweredError
-from torchship.targets.openvino.attention import give_zeros_where_all_is_hidden
+from torchship.targets.openvino.attention import mend_attention
 
 aten = torch.ops.aten
 LOWERINGS: Table = {
@@ -56,7 +56,7 @@ def decoder(exported: ExportedProgram) -> Any:
         table[operator] = lower
     _refuse_wide_numbers(exported)
     real = without_complex(exported)
-    give_zeros_where_all_is_hidden(real)
+    mend_attention(real)
     return TorchFXPythonDecoder(real.run_decompositions(table).module(), dynamic_shapes=True)
 
 
