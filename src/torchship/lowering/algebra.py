@@ -144,6 +144,16 @@ def _first(lower: Callable[..., Any]) -> Callable[..., Tensor]:
     return alone
 
 
+def _sign_and_logarithm(x: Tensor) -> tuple[Tensor, Tensor]:
+    sign, logarithm, *_ = _log_determinant(x)
+    return sign, logarithm
+
+
+def _logarithm(x: Tensor) -> Tensor:
+    sign, logarithm = _sign_and_logarithm(x)
+    return torch.where(sign < 0, torch.nan, logarithm)
+
+
 def _factor(x: Tensor, upper: bool = False) -> Tensor:
     return _cholesky(x, upper=upper)[0]
 
@@ -156,11 +166,11 @@ ALGEBRA: Table = {
     aten.linalg_solve.default: _first(_solve),
     aten._linalg_det.default: _determinant,
     aten._linalg_slogdet.default: _log_determinant,
+    aten.linalg_slogdet.default: _sign_and_logarithm,
+    aten.slogdet.default: _sign_and_logarithm,
+    aten.logdet.default: _logarithm,
     aten.linalg_cholesky_ex.default: _cholesky,
     aten.linalg_cholesky.default: _factor,
     aten.cholesky.default: _factor,
     aten.linalg_solve_triangular.default: _solve_triangular,
 }
-MADE_OF_THESE = (
-    aten.linalg_solve_ex.default, aten.logdet.default, aten.linalg_slogdet.default, aten.slogdet.default,
-)  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from torchship.lowering import program
-from torchship.lowering.algebra import ALGEBRA, MADE_OF_THESE
+from torchship.lowering.algebra import ALGEBRA
 from torchship.lowering.arithmetic import PLAIN
 from torchship.lowering.distances import DISTANCES
 from torchship.lowering.gamma import GAMMA
@@ -19,5 +19,5 @@ def lowered(exported: torch.export.ExportedProgram) -> torch.export.ExportedProg
     """Give a program without these operators; the same one where it has none of them."""
     if has_weights_of_its_own(exported):
         table = {**LOWERINGS, torch.ops.aten.convolution.default: convolution}
-        return program.lowered(exported, table, (*MADE_OF_THESE, *CONVOLUTIONS))
-    return program.lowered(exported, LOWERINGS, MADE_OF_THESE)
+        return program.lowered(exported, table, CONVOLUTIONS)
+    return program.lowered(exported, LOWERINGS)
