@@ -266,3 +266,21 @@ class Passing(nn.Module):
 def passing() -> dict[str, Any]:
     """An output that is an input, and one that is another output."""
     return {"model": Passing().eval(), "args": (torch.randn(3, 4),)}
+
+
+class Denoiser(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("window", torch.hann_window(16))
+
+    def forward(self, sound: Tensor) -> Tensor:
+        spectrum = torch.stft(sound, 16, 4, window=self.window, return_complex=True)
+        return torch.istft(spectrum * torch.sigmoid(spectrum.abs()), 16, 4, window=self.window, length=64)
+
+
+def denoiser() -> dict[str, Any]:
+    """To a spectrogram and back."""
+    return {
+        "model": Denoiser().eval(), "args": (torch.randn(2, 64),),
+        "dynamic_shapes": {"sound": {0: Dim("batch", min=1, max=8)}},
+    }  # fmt: skip

@@ -12,6 +12,7 @@ from torchship.errors import ConversionError
 from torchship.targets.onnx import build
 
 _HANDLED = {
+    "denoiser": "export",
     "cnn": "export script trace",
     "lstm": "script trace",
     "encoder": "export",
@@ -31,6 +32,7 @@ _HANDLED = {
     "passing": "export script trace",
 }
 _QUICK = {
+    "denoiser-export",
     "cnn-export", "cnn-trace", "lstm-script", "branch-script", "loop-script", "shape_branch-script",
     "scatter_mean-export", "brain-export", "brain-script", "unused_input-script", "passing-export", "passing-script",
 }  # fmt: skip

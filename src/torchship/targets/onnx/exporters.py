@@ -9,6 +9,7 @@ import onnx_ir
 import torch
 
 from torchship.lowering.pairs import without_complex
+from torchship.lowering.program import nodes
 from torchship.signature import Signature
 from torchship.targets.builder import Captured, Form
 from torchship.targets.onnx.lowering import lowered
@@ -24,8 +25,10 @@ def from_program(captured: Captured) -> onnx_ir.Model:
     """By the exporter of today, from an ExportedProgram; opset 20 in torch 2.13.
 
     Complex numbers are left to the exporter, since ONNX has a Fourier transform; what it can't do with them is done in
-    real arithmetic.
+    real arithmetic, and so is the way back from a spectrogram, for which it writes what ONNX Runtime doesn't load.
     """
+    if any(node.target is torch.ops.aten.istft.default for node in nodes(captured.value)):
+        return _exported(captured, lowered(without_complex(captured.value)))
     try:
         return _exported(captured, lowered(captured.value))
     except torch.onnx.OnnxExporterError:
