@@ -30,21 +30,27 @@ def told_with_layer(
     except TorchshipError as failure:
         workshop.tell(error.artifact.target, f"{route.name}: the layer can't be told: {failure.what}")
         return error
-    if not found.compared:
+    told = _told(found)
+    if told is None and found.where is None:
         return error
-    what, hint = _told(found), _hint(found, route.form)
+    what, hint = "; ".join(filter(None, (error.what, told))), _hint(found, route.form)
     return RefutedError(
-        f"{error.what}; {what}",
+        what,
         error.files,
         error.artifact,
         error.folder,
         where=found.where,
         hint=hint,
-        op=found.kind if found.path else None,
+        op=found.kind or None,
     )
 
 
-def _told(found: Bisected) -> str:
+def _told(found: Bisected) -> str | None:
+    """What is known; None where no layer could be compared."""
+    if found.told and not found.path:
+        return found.told
+    if not found.compared:
+        return None
     place = f" ({found.where})" if found.where else ""
     if found.path:
         return f"first departs at {found.path}{place}: {found.told}"
@@ -55,6 +61,8 @@ def _told(found: Bisected) -> str:
 
 def _hint(found: Bisected, form: Form) -> str:
     layer = found.path or "the model"
+    if found.told and not found.path:
+        return "write it out: x[part] = x[part] & y in place of x[part] &= y"
     if found.training and ("Norm" in found.kind or "Dropout" in found.kind):
         return f"{layer} is in training mode, which this route doesn't keep: model.{found.path}.eval()"
     if form is Form.TRACED:

@@ -26,6 +26,7 @@ from torchship.targets.exposing import Exposer, exposer_of, leaving
 from torchship.verify import Judge, Rounding, Sample
 from torchship.verify.bisect import first_departure
 from torchship.verify.parity import Finding
+from torchship.worker.dropped import dropped_write
 from torchship.worker.protocol import Bisect, Bisected
 
 _LARGEST_TWIN = 500_000_000  # bytes
@@ -49,6 +50,9 @@ class Bisection:
 
     def run(self) -> Bisected:
         """Find the first layer that departs."""
+        if self._form is Form.SCRIPTED and (place := dropped_write(self.model.description.model)) is not None:
+            told = f"TorchScript drops the write in place `{place.code}`"
+            return Bisected(where=str(place), told=told, kind="in-place bitwise assignment")
         self.layers = layers_of(self.model.flat, self.inputs)
         with tempfile.TemporaryDirectory(prefix="torchship-bisect-") as folder:
             self.scratch = Path(folder)
@@ -95,9 +99,17 @@ class Bisection:
                 return _short(wrong[0])
         return ""
 
+    @cached_property
+    def _route(self) -> Route:
+        return next(each for each in builder_of(self.job.target).routes if each.name == self.job.route)
+
+    @property
+    def _form(self) -> Form:
+        return self._route.form
+
     def _made(self, layers: Sequence[Layer]) -> Answers:
         """What the artifact's own graph gives for the layers."""
-        route = next(each for each in builder_of(self.job.target).routes if each.name == self.job.route)
+        route = self._route
         if route.form is Form.SCRIPTED and exposer_of(self.job.target) is None:
             return self._replayed(layers)
         exposer = exposer_of(self.job.target)

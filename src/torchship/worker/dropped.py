@@ -1,0 +1,30 @@
+"""In-place writes that TorchScript drops without a word: ``x[i:] &= y`` and its like on a part of a tensor."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+
+from torch import nn
+
+from torchship.models.places import Kind, Place, kind_of
+
+_DROPPED = (ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift, ast.RShift)
+
+
+def dropped_write(model: nn.Module) -> Place | None:
+    """The first such line in a ``forward`` of the user's own; None where there is none."""
+    return next((place for module in model.modules() for place in _in_forward(type(module))), None)
+
+
+def _in_forward(kind: type[nn.Module]) -> Iterator[Place]:
+    forward = kind.forward
+    file = inspect.getsourcefile(forward) or ""
+    if kind_of(file) < Kind.LIBRARY:
+        return
+    lines, first = inspect.getsourcelines(forward)
+    for node in ast.walk(ast.parse(textwrap.dedent("".join(lines)))):
+        if isinstance(node, ast.AugAssign) and isinstance(node.op, _DROPPED) and isinstance(node.target, ast.Subscript):
+            yield Place(file, first + node.lineno - 1, "forward")
