@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import importlib
 import sys
 
 import pytest
@@ -130,3 +131,35 @@ def test_what_torch_could_only_decide_for_the_example_is_no_check(tmp_path):
     opened, program = exported(FrontEnd(), (torch.randn(2, 400),), {"wave": {0: BATCH, 1: samples}}, tmp_path)
     for sizes in ((1, 60), (1, 400), (2, 61), (16, 1999)):
         agrees(opened, program, torch.randn(*sizes))
+
+
+POOLING = """
+import torch
+
+def pooled(x, index):
+    size = int(index.max()) + 1
+    return torch.zeros(size, x.shape[1]).index_add(0, index, x)
+"""
+LAYER = """
+from torch import nn
+from pooling.scatter import pooled
+
+class Pool(nn.Module):
+    def forward(self, x, index):
+        return pooled(x, index)
+"""
+
+
+def test_numbers_stay_open_also_in_the_rest_of_a_package(tmp_path, monkeypatch):
+    """As in torch_geometric: the layer is in one file, and what makes a number of a value in another."""
+    package = tmp_path / "site-packages" / "pooling"
+    package.mkdir(parents=True)
+    for name, text in (("__init__", ""), ("scatter", POOLING), ("layer", LAYER)):
+        (package / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(str(package.parent))
+    layer = importlib.import_module("pooling.layer")
+    args, shapes = (torch.randn(5, 3), torch.tensor([0, 0, 1, 2, 2])), {"x": {0: LENGTH}, "index": {0: LENGTH}}
+    opened, program = exported(layer.Pool(), args, shapes, tmp_path)
+    for index in ([0], [0, 0, 0], [3, 1, 1, 0, 2, 5, 5]):
+        agrees(opened, program, torch.randn(len(index), 3), torch.tensor(index))
+    assert "int" not in vars(sys.modules["pooling.scatter"])

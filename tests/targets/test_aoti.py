@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+import torchship
 from targets.specimens import Specimen, Specimens, hashes_in_a_process
 from torchship.bundle.artifact import Settings
-from torchship.errors import UnavailableError
+from torchship.errors import ConstraintError, UnavailableError
 from torchship.measure.host import cpu_flags
 from torchship.targets import Needs
 from torchship.targets.aoti import cpu
@@ -61,10 +63,35 @@ def test_a_convolution_takes_batches_beyond_the_examples(specimens: Specimens) -
         assert np.allclose(session.run([images[:size]])[0], expected[:size], atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["branch", "loop"])
 def test_branches_and_loops_are_the_graphs(specimens: Specimens, name: str) -> None:
     specimen = specimens(name)
     assert specimen.prove(specimen.make("aoti", "export")).right
+
+
+class Exiting(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 3), nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores = self.first(x).softmax(-1)
+        if scores.max(-1).values.min().item() > 0.5:
+            return scores
+        return scores + self.second(x)
+
+
+@pytest.mark.slow
+def test_a_number_that_the_generated_code_loses_is_told_with_its_line(tmp_path: Path) -> None:
+    """A fault of Inductor's in torch 2.13: where it is mended, this fails, and the entry in the table may go."""
+    with pytest.raises(ConstraintError) as caught:
+        torchship.ship(Exiting(), (torch.randn(3, 4),), output=tmp_path / "out", targets="aoti:export")
+    row = caught.value.artifacts[0]
+    assert row.reason is not None
+    assert "loses the number that is made of a tensor's value: `if scores.max" in row.reason
+    assert row.op == "aten.item"
+    assert row.where == f"test_aoti.py:{Exiting.forward.__code__.co_firstlineno + 2} in forward"
 
 
 def test_the_contract_tells_the_class_of_cpus(two_by_two: Specimen) -> None:

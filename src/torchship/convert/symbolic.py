@@ -76,7 +76,7 @@ def symbolic_numbers(model: nn.Module) -> Iterator[None]:
     """Within, the modules that hold the model's code keep symbols open; names that a module has itself stay its own."""
     changed: list[tuple[ModuleType, str]] = []
     try:
-        for module in modules_of(model):
+        for module in modules_of(model, packages=True):
             for name, value in _NAMES.items():
                 if name not in vars(module):
                     setattr(module, name, value)
@@ -87,11 +87,15 @@ def symbolic_numbers(model: nn.Module) -> Iterator[None]:
             delattr(module, name)
 
 
-def modules_of(model: nn.Module) -> list[ModuleType]:
-    """Those that define the model's classes, and all that are the user's own."""
+def modules_of(model: nn.Module, *, packages: bool = False) -> list[ModuleType]:
+    """Those that define the model's classes, and all that are the user's own; with all else of their ``packages``."""
     named = {base.__module__ for each in model.modules() for base in type(each).__mro__}
+    tops = {name.partition(".")[0] for name in named} if packages else set()
     loaded = [(name, module) for name, module in list(sys.modules.items()) if isinstance(module, ModuleType)]
     kinds = {name: kind_of(getattr(module, "__file__", None) or "<none>") for name, module in loaded}
     return [
-        module for name, module in loaded if kinds[name] is Kind.USER or (kinds[name] is Kind.LIBRARY and name in named)
+        module
+        for name, module in loaded
+        if kinds[name] is Kind.USER
+        or (kinds[name] is Kind.LIBRARY and (name in named or name.partition(".")[0] in tops))
     ]

@@ -18,6 +18,12 @@ TABLE = (
         hint="apt install python3-dev libomp-dev, or the like",
     ),
     Known(
+        text=r"C\+\+ compile error[\s\S]*?error: .(?:z?uf?\d+|None). was not declared", op="aten.item",
+        reason="AOTInductor's C++ loses the number that is made of a tensor's value: {here}",
+        hint="keep it a tensor: compare and index with it (torch.arange(most) < n), torch.where instead of a branch; "
+        "torchscript and exported keep the number",
+    ),
+    Known(
         text=r"C\+\+ compile error[\s\S]*?: (?:fatal )?error: (?P<why>[^\n]+)", op="",
         reason="AOTInductor's C++ doesn't compile: {why}",
         hint="it is a fault of the code generator or of the compiler (g++ 11 or newer is wanted); torchscript and "
@@ -49,6 +55,12 @@ TABLE = (
         text="", kind=r"^MemoryError", op="", passing=True,
         reason="there was not enough memory for the conversion",
         hint="convert one target at a time (--jobs 1), or on a machine with more memory",
+    ),
+    Known(
+        text=r"indices element out of data bounds", within=r"^(?!.*embedding)",
+        reason="made for the example's size, it looks past the end of another one: {here}",
+        hint="no number of the example may stay in the graph: sizes as x.shape[…], no loop over a size that the route "
+        "unrolls, no .item(), int() or list of sizes",
     ),
     Known(
         text=r"index out of range in self|indices element out of data bounds", op="aten.embedding",

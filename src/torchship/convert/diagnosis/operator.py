@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Any
 
 _WRITTEN = re.compile(
-    r"(?:torch\.ops\.)?\b(?P<space>aten|prims?|torchvision|quantized|[a-z_]\w*(?=::))(?:\.|::)(?P<name>[A-Za-z_]\w*)(?P<more>\.[A-Za-z_]\w*)?"
+    r"(?:torch\.ops\.)?\b(?P<space>aten|prims?|torchvision|quantized|(?!(?:c10|at|std|ov|torch|detail)\b)[a-z_]\w*(?=::))(?:\.|::)(?P<name>[A-Za-z_]\w*)(?P<more>\.[A-Za-z_]\w*)?"
 )
 _CALLED = re.compile(r"torch\.(\w+)\(.*\n\s*~+ <--- HERE")  # in the code that a TorchScript archive holds
 _HELD_AS = ("func", "op", "self", "target")
