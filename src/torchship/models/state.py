@@ -11,6 +11,7 @@ from torch import Tensor
 
 from torchship.errors import SourceError
 from torchship.models import eager
+from torchship.models.assignments import OPERATOR, assignment_of
 from torchship.models.model import Model
 from torchship.models.witness import Witness
 
@@ -40,20 +41,22 @@ def refuse_unrepeatable(model: Model, inputs: Sequence[Tensor]) -> list[str]:
     differs = any(not _same(one, other) for later in answers[1:] for one, other in zip(answers[0], later, strict=True))
     _put_back(model, state, kept)
     if differs:
-        raise _unrepeatable(changed, witness)
+        raise _unrepeatable(changed, witness, model)
     told = ", ".join(name.removeprefix("model.") for name in changed[:4])
     return [f"its answers don't show that it changes its own state in forward: {told}"] if changed else []
 
 
-def _unrepeatable(changed: Sequence[str], witness: Witness) -> SourceError:
+def _unrepeatable(changed: Sequence[str], witness: Witness, model: Model) -> SourceError:
     if changed:
         sight = witness.writes.get(changed[0])
         names = ", ".join(name.removeprefix("model.") for name in changed[:4])
+        place = None if sight else assignment_of(model.flat.module, changed[0])
+        op = sight.operator if sight else OPERATOR if place else None
+        by = f" by `{place.code}`" if place else f" by {op}" if op else ""
         return SourceError(
-            f"the model answers otherwise from call to call: forward changes its own state ({names})"
-            + (f" by {sight.operator}" if sight else ""),
-            where=sight.where if sight else None,
-            op=sight.operator if sight else None,
+            f"the model answers otherwise from call to call: forward changes its own state ({names}){by}",
+            where=sight.where if sight else str(place) if place else None,
+            op=op,
             hint="make the state an input and an output of forward, or put the layer that updates it into eval mode",
         )
     if witness.draws:
