@@ -23,8 +23,8 @@ one that can't import torch) and called with values and sizes that `ship` never 
 included. Its answers are held against eager's: rtol 1e-3 and atol 1e-4 of the largest value (3e-2 where the model
 computes in 16 bits), integers, dtypes, shapes and the structure exactly. The first call is repeated last.
 
-*ok*: right. *diagnosed*: no artifact, and the row names the operator, the line or a way out; the reasons stand below.
-*failed*: no artifact, and the row names none of them. ***WRONG***: called ok, and isn't. *-*: not tried.
+*ok*: right. *diagnosed*: no artifact, and the row names the operator, the line and a way out; the reasons stand below.
+*failed*: no artifact, and the row lacks one of them. ***WRONG***: called ok, and isn't. *-*: not tried.
 """
 
 

@@ -96,8 +96,8 @@ def _ship(entry: Entry, targets: tuple[str, ...], folder: Path) -> dict[str, Any
 
 
 def _failed(reason: str | None, op: str | None, where: str | None, hint: str | None) -> Pair:
-    """A failure is diagnosed where it names an operator, a place, or a way out."""
-    return Pair("diagnosed" if reason and (op or where or hint) else "undiagnosed", reason, op, where, hint)
+    """A failure is diagnosed where it names the operator, the place, and a way out."""
+    return Pair("diagnosed" if reason and op and where and hint else "undiagnosed", reason, op, where, hint)
 
 
 class Judge:

@@ -44,3 +44,19 @@ def test_what_no_rounding_error_turns_stays_exact() -> None:
     answer = run(model.flat, (torch.full((2, 4), -1.0),))
     moves = sensitivity(model.flat, (torch.full((2, 4), -1.0),), answer, model.examples)
     assert noisier(answer, answer, moves, answer)[0].tolist() == answer[0].tolist()
+
+
+def test_where_rounding_is_most_of_an_answer_all_of_it_is_nobodys() -> None:
+    """A constant image, normalised again and again: what float64 gives is as far from eager as anything."""
+    usual, moves = [np.float32([1.0, -2.0, 3.0, 4.0])], [np.array([0.9, 1.3, 2.0, 1e-6])]
+    eager, true = [np.float32([0.1, -0.4, 2.0, 0.5])], [np.float64([1.5, 0.3, -3.0, 0.5])]
+    assert np.isinf(noisier(eager, true, moves, usual)[0]).all()
+
+
+def test_a_few_elements_that_rounding_turns_are_alone_nobodys() -> None:
+    usual, moves = [np.float32([1.0, -2.0, 3.0, 4.0])], [np.array([0.9, 1e-6, 2e-6, 1e-6])]
+    eager, true = [np.float32([0.1, -0.4, 2.0, 0.5])], [np.float64([1.5, -0.4, 2.0, 0.5 + 1e-5])]
+    found = noisier(eager, true, moves, usual)[0]
+    assert np.isinf(found).tolist() == [True, False, False, False]
+    assert found[3] == 0.5 + 1e-5
+    assert found[2] == 2.0 + 2e-6

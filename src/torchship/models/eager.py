@@ -19,6 +19,7 @@ from torchship.signature import Tree
 Array = npt.NDArray[Any]
 
 _NUDGES = 3
+_MOST = 0.5  # of an output's elements: where more are nobody's, all are
 _SHAKE = 32  # units in the last place: enough to tell equal values from each other behind a few layers
 
 
@@ -182,10 +183,14 @@ def _noisier(eager: Array, true: Array, move: Array, usual: Array) -> Array:
     if eager.shape != true.shape or not move.any():
         return true
     if eager.dtype.kind in "fc":
-        if move.max() <= _apart(eager, true):
-            return true
         scale = max(np.abs(each[np.isfinite(each)]).max(initial=0.0) for each in (eager, usual))
-        return np.where(move > np.sqrt(np.finfo(eager.dtype).eps) * scale, np.inf, eager + move)
+        bound = np.sqrt(np.finfo(eager.dtype).eps) * scale
+        if move.max() <= min(_apart(eager, true), bound):
+            return true
+        nobodys = move > bound
+        if nobodys.mean() > _MOST:  # rounding is all that is left: an element that stayed did so by chance
+            return np.full(true.shape, np.inf)
+        return np.where(nobodys, np.inf, np.where(np.abs(eager - true) > move, true, eager + move))
     other = ~eager if eager.dtype.kind == "b" else eager ^ 1
     return np.where(move > 0, other, true)
 
