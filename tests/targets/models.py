@@ -284,3 +284,17 @@ def denoiser() -> dict[str, Any]:
         "model": Denoiser().eval(), "args": (torch.randn(2, 64),),
         "dynamic_shapes": {"sound": {0: Dim("batch", min=1, max=8)}},
     }  # fmt: skip
+
+
+class Spectrum(nn.Module):
+    """AOTInductor leaves Fourier transforms to torch's dispatcher, by a file beside the code."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.fft.irfft(torch.fft.rfft(x) * 0.5, n=x.shape[-1])
+
+
+def spectrum() -> dict[str, Any]:
+    return {
+        "model": Spectrum().eval(), "args": (torch.randn(3, 16),),
+        "dynamic_shapes": {"x": {0: Dim("batch", min=1, max=16)}},
+    }  # fmt: skip

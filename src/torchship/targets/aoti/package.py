@@ -38,6 +38,7 @@ def _renamed(old: str) -> str | None:
         return f"model/{inner}" if inner in _KEPT or inner.startswith("data/weights/") else None
     if inner.endswith(".wrapper.so"):
         return _LIBRARY
-    if inner.endswith(".wrapper_metadata.json"):
-        return f"model/{_CODE}model.wrapper_metadata.json"
+    for kept in (".wrapper_metadata.json", ".wrapper.json"):  # the second: calls that go by torch's dispatcher
+        if inner.endswith(kept):
+            return f"model/{_CODE}model{kept}"
     return None if inner.endswith((".cpp", ".kernel_metadata.json")) else f"model/{inner}"
