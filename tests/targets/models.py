@@ -298,3 +298,26 @@ def spectrum() -> dict[str, Any]:
         "model": Spectrum().eval(), "args": (torch.randn(3, 16),),
         "dynamic_shapes": {"x": {0: Dim("batch", min=1, max=16)}},
     }  # fmt: skip
+
+
+class Styled(nn.Module):
+    """Each sample has weights of its own, as StyleGAN's: one convolution with as many groups as samples."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights = nn.Linear(4, 3 * 2 * 9)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        rows, _, height, width = x.shape
+        weights = self.weights(style).view(rows * 3, 2, 3, 3)
+        return nn.functional.conv2d(x.reshape(1, -1, height, width), weights, padding=1, groups=rows).view(
+            rows, 3, height, width
+        )
+
+
+def styled() -> dict[str, Any]:
+    batch = Dim("batch", min=1, max=16)
+    return {
+        "model": Styled().eval(), "args": (torch.randn(3, 2, 6, 6), torch.randn(3, 4)),
+        "dynamic_shapes": {"x": {0: batch}, "style": {0: batch}},
+    }  # fmt: skip

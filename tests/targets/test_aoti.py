@@ -43,7 +43,7 @@ def test_it_is_right_on_fresh_values_and_sizes(two_by_two: Specimen) -> None:
     "name",
     [
         "cnn", "encoder", "embedding", "dict_output", "scatter_mean", "batch_statistics", "half", "brain", "double",
-        "unused_input", "big_integers", "passing", "spectrum",
+        "unused_input", "big_integers", "passing", "spectrum", "styled",
     ],
 )  # fmt: skip
 def test_each_model_is_right_on_fresh_values_and_sizes(specimens: Specimens, name: str) -> None:

@@ -25,12 +25,17 @@ class AotiBuilder:
 
         It takes 10 to 20 CPU seconds. All that the compiler writes goes to a temporary folder, which is removed.
         """
+        import torch
         import torch._inductor
 
+        from torchship.lowering.places import CONVOLUTIONS, convolution, has_weights_of_its_own
+        from torchship.lowering.program import lowered
         from torchship.targets.aoti import package
         from torchship.targets.exported.from_script import program_of
 
         program = program_of(captured) if captured.form is Form.SCRIPTED else captured.value
+        if has_weights_of_its_own(program):  # the code would hold the example's number of groups
+            program = lowered(program, {torch.ops.aten.convolution.default: convolution}, CONVOLUTIONS)
         program.example_inputs = (captured.examples, {})
         goal = cpu.this_goal()
         with tempfile.TemporaryDirectory(prefix="torchship-aoti-") as scratch, warnings.catch_warnings():
