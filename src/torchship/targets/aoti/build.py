@@ -34,12 +34,12 @@ class AotiBuilder:
         from torchship.targets.exported.from_script import program_of
 
         program = program_of(captured) if captured.form is Form.SCRIPTED else captured.value
-        if has_weights_of_its_own(program):  # the code would hold the example's number of groups
-            program = lowered(program, {torch.ops.aten.convolution.default: convolution}, CONVOLUTIONS)
-        program.example_inputs = (captured.examples, {})
         goal = cpu.this_goal()
         with tempfile.TemporaryDirectory(prefix="torchship-aoti-") as scratch, warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            if has_weights_of_its_own(program):  # the code would hold the example's number of groups
+                program = lowered(program, {torch.ops.aten.convolution.default: convolution}, CONVOLUTIONS)
+            program.example_inputs = (captured.examples, {})
             room = Room(Path(scratch), goal)
             with room.entered():
                 made = torch._inductor.aoti_compile_and_package(
