@@ -379,3 +379,11 @@ RuntimeError: Dimension out of range (expected to be in range of [-1, 0], but go
 def test_the_interpreters_traceback_is_no_reason():
     told = "Dimension out of range (expected to be in range of [-1, 0], but got 1)"
     assert first_sentence(INTERPRETED) == told
+
+
+def test_a_runtimes_own_lines_are_no_reason():
+    text = (
+        "Exception from src/inference/src/cpp/core.cpp:132:\nException from src/inference/src/dev/plugin.cpp:59:\n"
+        "[CPU] Squeeze node with name 's' doesn't support the axis 2\n"
+    )
+    assert first_sentence(text) == "[CPU] Squeeze node with name 's' doesn't support the axis 2"

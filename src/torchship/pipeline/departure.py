@@ -39,9 +39,9 @@ def told_with_layer(
         error.files,
         error.artifact,
         error.folder,
-        where=found.where,
+        where=(found.where if found.told else error.where) or found.where,
         hint=hint,
-        op=found.kind or None,
+        op=found.kind or error.op,
     )
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from torchship.bundle.artifact import Artifact, Verdict
+from torchship.convert.diagnosis import Graph
 from torchship.errors import ConversionError, UnsafeError
+from torchship.models.places import deepest
 from torchship.models.reference import SampleFiles
 from torchship.pipeline.accuracy import Scorer
 from torchship.pipeline.evidence import Evidence, read_arrays
 from torchship.pipeline.workshop import Workshop
 from torchship.verify import Judge
+from torchship.verify.parity import Finding
 from torchship.worker.process import Worker
 from torchship.worker.protocol import Open, Opened, Ran, Run
 
@@ -58,14 +62,22 @@ def prove(workshop: Workshop, artifact: Artifact, folder: Path, evidence: Eviden
             wrong = judge.add(evidence.sample(files), read_arrays(out))
             out.unlink()
             if wrong:
-                raise RefutedError(
-                    f"made, but it answers wrongly on the input '{files.name}': {wrong[0].wrong}",
-                    files,
-                    artifact,
-                    folder,
-                )
+                raise _refuted(wrong[0], files, artifact, folder, evidence.outputs)
         verdict = judge.verdict([files.name for files in evidence.golden_samples])
         return msgspec.structs.replace(verdict, accuracy=scorer.accuracy(worker, scratch))
+
+
+def _refuted(
+    finding: Finding, files: SampleFiles, artifact: Artifact, folder: Path, outputs: Sequence[str]
+) -> RefutedError:
+    """With the operator that gives the output which is wrong, and its line, as far as nothing better is known."""
+    place = outputs.index(finding.output) if finding.output in outputs else len(outputs)
+    giving = Graph.beside(folder).output(place)
+    line = deepest(giving.places)
+    return RefutedError(
+        f"made, but it answers wrongly on the input '{files.name}': {finding.wrong}",
+        files, artifact, folder, where=str(line) if line else None, op=giving.op,
+    )  # fmt: skip
 
 
 def _open(worker: Worker, job: Open, timeout: float) -> None:

@@ -29,6 +29,7 @@ TABLE: tuple[Known, ...] = (
 NO_WAY = "another route or target may take it; reproduce.py shows it"  # where nothing better is known
 _LONGEST = 300
 _INTERPRETED = re.compile(r"Traceback of TorchScript.*\n(?:.*\n)*\w*(?:Error|Exception): ")  # greedy: to the last line
+_SOURCE = re.compile(r"(?:Exception from |at )?src/\S+\.\w+:\d+:?")  # a converter's own line, and no more
 _EMPTY_WORDS = re.compile(
     r"^(?:Check '.*' failed|Exception from|FrontEnd API failed|Model wasn't fully|Failed to convert|"
     r"\[ONNXRuntimeError\] : \d+ : \w+ : |The following operation failed|Traceback|File \"|~|\^)"
@@ -70,7 +71,7 @@ def _telling(evidence: Evidence) -> Raised:
 def first_sentence(text: str) -> str:
     """The first lines that say something, whole words, not much more than two lines of a terminal."""
     text = _INTERPRETED.split(text)[-1]
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not _SOURCE.fullmatch(line.strip())]
     saying = [_EMPTY_WORDS.sub("", line).strip() for line in lines]
     told = " ".join([line for line in saying if line][:3]) or " ".join(lines[:1]) or "no message"
     if len(told) <= _LONGEST:

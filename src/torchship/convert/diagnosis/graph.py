@@ -47,17 +47,21 @@ class Named:
 
 
 class Graph(msgspec.Struct, frozen=True):
-    """The calls of a captured program, in order."""
+    """The calls of a captured program, in order; ``outputs`` are those that give its outputs, where that is known."""
 
     nodes: tuple[Node, ...] = ()
+    outputs: tuple[Node | None, ...] = ()
 
     @staticmethod
     def of(program: Any) -> Graph:
         """Read a ``torch.export.ExportedProgram`` or a ``torch.jit.ScriptModule``; of anything else there is no map."""
         if hasattr(program, "graph_signature"):
-            return Graph(tuple(_exported(each) for each in program.graph.nodes if each.op == "call_function"))
+            calls = {each.name: _exported(each) for each in program.graph.nodes if each.op == "call_function"}
+            given = (calls.get(str(name)) for name in program.graph_signature.user_outputs)
+            return Graph(tuple(calls.values()), tuple(given))
         if hasattr(program, "inlined_graph"):
-            return Graph(tuple(_scripted(each) for each in _nested(program.inlined_graph)))
+            graph = program.inlined_graph  # made anew each time, and its nodes go with it
+            return Graph(tuple(map(_scripted, _nested(graph))), tuple(map(_scripted, _giving(graph))))
         return Graph()
 
     def with_decomposed(self, program: Any) -> Graph:
@@ -65,7 +69,7 @@ class Graph(msgspec.Struct, frozen=True):
         if not hasattr(program, "run_decompositions"):
             return self
         try:
-            return Graph((*self.nodes, *Graph.of(program.run_decompositions()).nodes))
+            return Graph((*self.nodes, *Graph.of(program.run_decompositions()).nodes), self.outputs)
         except Exception:  # noqa: BLE001 - what can't be taken apart is told without
             return self
 
@@ -88,6 +92,11 @@ class Graph(msgspec.Struct, frozen=True):
             return []
         nearest = sorted(range(len(self.nodes)), key=lambda i: (abs(i - at), i))
         return next((self.nodes[i].places for i in nearest if deepest(self.nodes[i].places)), [])
+
+    def output(self, place: int) -> Named:
+        """The operator that gives an output, and where it was called; nothing where that isn't known."""
+        node = self.outputs[place] if place < len(self.outputs) else None
+        return Named(node.places, node.op) if node is not None else Named([])
 
     def write(self, folder: Path) -> None:
         """Keep it beside the artifact's folder, for whoever runs the artifact: it is no part of it."""
@@ -120,6 +129,14 @@ def _scripted(node: Any) -> Node:
 
 def _lines(text: str) -> tuple[tuple[str, int, str], ...]:
     return tuple((place.file, place.line, place.function) for place in quoted(text))
+
+
+def _giving(graph: Any) -> list[Any]:
+    """The nodes of the values that a TorchScript graph gives, one by one."""
+    nodes = [each.node() for each in graph.outputs()]
+    if len(nodes) == 1 and nodes[0].kind() in ("prim::TupleConstruct", "prim::ListConstruct"):
+        return [each.node() for each in nodes[0].inputs()]
+    return nodes
 
 
 def _nested(block: Any) -> Iterator[Any]:
