@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import nn
 
@@ -29,6 +31,8 @@ def test_the_operator_that_gives_an_output():
 
 
 def test_the_operator_that_gives_an_output_of_a_script():
-    graph = Graph.of(torch.jit.script(breakers.Median().eval()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        graph = Graph.of(torch.jit.script(breakers.Median().eval()))
     assert graph.output(0).op is not None
     assert graph.output(0).op.startswith("aten.median")
