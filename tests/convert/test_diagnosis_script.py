@@ -70,3 +70,12 @@ def test_branches_and_asserts_go_from_script_to_an_exported_program():
     module = program_of(captured(model, {0: ROWS})).module()
     for given in (X, -X, torch.ones(5, 6, 4), -torch.ones(1, 6, 4)):
         torch.testing.assert_close(module(given), model(given))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_layers_that_were_quantised_before():
+    model = torch.ao.quantization.quantize_dynamic(torch.nn.Sequential(torch.nn.Linear(4, 2)).eval(), dtype=torch.qint8)
+    error = told_of(lambda: torch.export.export(model, (X[:, 0],)))
+    assert "their packed weights go into TorchScript alone" in error.what
+    assert error.op == "quantized.linear_dynamic"
+    assert "ship the float model" in str(error.hint)

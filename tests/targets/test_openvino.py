@@ -15,6 +15,7 @@ import pytest
 
 from targets.specimens import Specimens, WrongError, hashes_in_a_process, pairs
 from torchship.bundle.artifact import Settings
+from torchship.convert.diagnosis import diagnose
 from torchship.errors import ConversionError, InputError
 from torchship.targets.openvino.library import core
 
@@ -189,3 +190,12 @@ def test_it_runs_without_torch_and_keeps_to_itself(specimens: Specimens, tmp_pat
     )  # fmt: skip
     assert done.stdout.strip() == "(2, 5)"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_loop_that_the_program_keeps_is_told(specimens: Specimens) -> None:
+    with pytest.raises(RuntimeError, match="Conversion is failed for: scan") as caught:
+        specimens("loop").make("openvino", "export")
+    told = diagnose(caught.value, "converting", target="openvino")
+    assert told.what.startswith("OpenVINO has no rule for scan, by which the program keeps a loop or a branch")
+    assert told.op == "scan"
+    assert "declare the length fixed" in str(told.hint)

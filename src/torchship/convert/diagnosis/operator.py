@@ -16,7 +16,13 @@ _HELD_AS = ("func", "op", "self", "target")
 
 def operator_name(overload: Any) -> str:
     """``aten.sort.stable`` of torch's object or its text."""
-    return str(overload).removeprefix("torch.ops.").replace("::", ".").removesuffix(".default")
+    return (
+        str(overload)
+        .removeprefix("torch.ops.")
+        .replace("::", ".")
+        .removesuffix(".default")
+        .removesuffix("_reverseprop")
+    )
 
 
 def is_operator(value: object) -> bool:

@@ -16,6 +16,16 @@ _DTYPES = (
 
 TABLE = (
     Known(
+        text=r"Conversion is failed for: [^\n]*\b(?P<name>scan|while_loop|cond)\b", op="{name}",
+        reason="OpenVINO has no rule for {name}, by which the program keeps a loop or a branch: {here}",
+        hint=f"declare the length fixed (leave it out of dynamic_shapes), which unrolls a loop; {_TORCH_HAS_IT}",
+    ),
+    Known(
+        text=r"LinearPackedParamsBase|Conv\dPackedParamsBase|__obj_flatten__", op="quantized.linear_dynamic",
+        reason="the layers were quantised by torch.ao already, and their packed weights go into TorchScript alone",
+        hint="ship the float model, as it was before quantize_dynamic; torchscript:script takes this one",
+    ),
+    Known(
         text=r"(?P<why>[^\n]+)\n(?P<way>[^\n]+)", kind=r"UnloweredError",
         reason="{why}: {here}",
         hint="{way}",
