@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from openvino.frontend import OpConversionFailure
 
 from targets.specimens import Specimens, WrongError, hashes_in_a_process, pairs
 from torchship.bundle.artifact import Settings
@@ -193,7 +194,7 @@ def test_it_runs_without_torch_and_keeps_to_itself(specimens: Specimens, tmp_pat
 
 
 def test_a_loop_that_the_program_keeps_is_told(specimens: Specimens) -> None:
-    with pytest.raises(RuntimeError, match="Conversion is failed for: scan") as caught:
+    with pytest.raises(OpConversionFailure, match="Conversion is failed for: scan") as caught:
         specimens("loop").make("openvino", "export")
     told = diagnose(caught.value, "converting", target="openvino")
     assert told.what.startswith("OpenVINO has no rule for scan, by which the program keeps a loop or a branch")
