@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from types import CodeType, FunctionType, ModuleType
 
 from torch import nn
+from torch._dynamo import symbolic_convert
 
 from torchship.convert.control import flow
 from torchship.convert.control.rewriting import FLOW, rewrite
@@ -32,15 +33,23 @@ def graph_control(model: nn.Module) -> Iterator[None]:
             if code is not None:
                 changed.append((function, function.__code__))
                 function.__code__ = code
-                if FLOW not in function.__globals__:
-                    function.__globals__[FLOW] = flow
-                    spaces.append(function.__globals__)
+                for space in _spaces(function):
+                    if FLOW not in space:
+                        space[FLOW] = flow
+                        spaces.append(space)
         yield
     finally:
         for function, code in changed:
             function.__code__ = code
         for space in spaces:
             del space[FLOW]
+
+
+def _spaces(function: FunctionType) -> Iterator[dict[str, object]]:
+    """Its globals, and where torch looks for them: it remembers modules by name, also one that was read anew since."""
+    yield function.__globals__
+    module = symbolic_convert._import_module(function.__module__)
+    yield vars(module)
 
 
 def _functions(model: nn.Module) -> Iterator[FunctionType]:

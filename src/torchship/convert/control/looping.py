@@ -39,8 +39,8 @@ def loop(over: Any, part: Turn, state: State, seen: State = ()) -> State:
     if all(isinstance(each, (Tensor, list)) for each in state):
         try:
             return _scanned(over, turn, state, None)
-        except Exception:  # noqa: BLE001, S110 - the first turn gives a name another shape: it must come first
-            pass
+        except Exception:  # noqa: BLE001 - the first turn gives a name another shape: it must come first
+            return _scanned(over, turn, state, copied(turn(over.at(0), *_fresh(copied(state)))))
     return _scanned(over, turn, state, copied(turn(over.at(0), *_fresh(copied(state)))))
 
 
