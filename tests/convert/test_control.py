@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import sys
 import textwrap
@@ -131,6 +132,17 @@ def test_a_packed_sequence_keeps_its_lengths_open(tmp_path):
     opened, program = exported(Packed(), (torch.randn(3, 7, 4), torch.tensor([5, 7, 2])), axes, tmp_path)
     for batch, length in SIZES:
         agrees(opened, program, torch.randn(batch, length, 4), torch.randint(1, length + 1, (batch,)))
+
+
+def test_a_model_keeps_its_code_when_its_file_is_read_anew(tmp_path, monkeypatch):
+    text = "import torch\nfrom torch import nn\n\n\n" + inspect.getsource(Cells)
+    (tmp_path / "twice_read.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    first = importlib.import_module("twice_read").Cells()
+    del sys.modules["twice_read"]
+    importlib.import_module("twice_read")
+    opened, program = exported(first, (torch.randn(2, 5, 4),), {"x": {0: BATCH, 1: LENGTH}}, tmp_path)
+    agrees(opened, program, torch.randn(3, 7, 4))
 
 
 def test_functions_are_their_own_again():

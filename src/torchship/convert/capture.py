@@ -24,6 +24,7 @@ from torchship.signature import Dim, Signature
 from torchship.targets.builder import Captured, Form
 
 _CHECK = re.compile(r"Runtime assertion failed for expression (.+?) on node")
+_LAYOUT = "Max(1, "  # of a size: what was assumed of strides, which decide how a tensor lies, not what it holds
 
 
 def capture(model: Model, form: Form, signature: Signature) -> Captured:
@@ -93,7 +94,7 @@ def _with_checks(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, .
             model.flat, examples, dynamic_shapes=dynamic_shapes(axes), strict=False,
             prefer_deferred_runtime_asserts_over_guards=True,
         )  # fmt: skip
-    _forget_layouts(program)
+    _without_checks(program, _LAYOUT)
     return _running(program, model, axes)
 
 
@@ -126,31 +127,21 @@ def _running(
 def _without_check(program: torch.export.ExportedProgram, failure: str) -> bool:
     """Leave out the check that ``failure`` tells of; False where it tells of none."""
     found = _CHECK.search(failure)
-    told = found[1] if found else ""
-    nodes = [
-        node
-        for node in program.graph.nodes
-        if told
-        and node.target is torch.ops.aten._assert_scalar.default
-        and f"expression {told} on" in str(node.args[1])
-    ]
-    for node in nodes:
+    return found is not None and _without_checks(program, f"expression {found[1]} on")
+
+
+def _without_checks(program: torch.export.ExportedProgram, words: str) -> bool:
+    """Leave out the checks whose message holds ``words``; False where there are none."""
+    checks = [each for each in program.graph.nodes if each.target is torch.ops.aten._assert_scalar.default]
+    told = [each for each in checks if words in str(each.args[1])]
+    for node in told:
         program.graph.erase_node(node)
     program.graph_module.recompile()
-    return bool(nodes)
+    return bool(told)
 
 
 def _sizes_alike() -> Any:
     return torch.fx.experimental._config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
-
-
-def _forget_layouts(program: torch.export.ExportedProgram) -> None:
-    """Leave out what was assumed of strides (``Max(1, size)``): they decide how a tensor lies, not what it holds."""
-    graph = program.graph
-    for node in list(graph.nodes):
-        if node.target is torch.ops.aten._assert_scalar.default and "Max(1, " in str(node.args[1]):
-            graph.erase_node(node)
-    program.graph_module.recompile()
 
 
 def _with_control(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, ...]) -> torch.export.ExportedProgram:

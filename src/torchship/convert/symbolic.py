@@ -11,13 +11,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import reduce
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from torchship.models.places import Kind, kind_of
+
+Space = dict[str, Any]  # the names of a module
 
 _SYMBOLS = (torch.SymInt, torch.SymFloat)
 _sym_int: Callable[[Any], Any] = torch.sym_int
@@ -74,28 +76,35 @@ _NAMES: dict[str, Any] = {
 @contextmanager
 def symbolic_numbers(model: nn.Module) -> Iterator[None]:
     """Within, the modules that hold the model's code keep symbols open; names that a module has itself stay its own."""
-    changed: list[tuple[ModuleType, str]] = []
+    changed: list[tuple[Space, str]] = []
     try:
-        for module in modules_of(model, packages=True):
+        for space in spaces_of(model, packages=True):
             for name, value in _NAMES.items():
-                if name not in vars(module):
-                    setattr(module, name, value)
-                    changed.append((module, name))
+                if name not in space:
+                    space[name] = value
+                    changed.append((space, name))
         yield
     finally:
-        for module, name in changed:
-            delattr(module, name)
+        for space, name in changed:
+            del space[name]
 
 
-def modules_of(model: nn.Module, *, packages: bool = False) -> list[ModuleType]:
-    """Those that define the model's classes, and all that are the user's own; with all else of their ``packages``."""
-    named = {base.__module__ for each in model.modules() for base in type(each).__mro__}
-    tops = {name.partition(".")[0] for name in named} if packages else set()
-    loaded = [(name, module) for name, module in list(sys.modules.items()) if isinstance(module, ModuleType)]
-    kinds = {name: kind_of(getattr(module, "__file__", None) or "<none>") for name, module in loaded}
-    return [
-        module
-        for name, module in loaded
-        if kinds[name] is Kind.USER
-        or (kinds[name] is Kind.LIBRARY and (name in named or name.partition(".")[0] in tops))
-    ]
+def spaces_of(model: nn.Module, *, packages: bool = False) -> list[Space]:
+    """Names of the modules that define the model's classes, and of all user's own; with all else of their ``packages``.
+
+    A module that was read anew since the model was made is not the one of its name: its classes know which it was.
+    """
+    kinds = {base for each in model.modules() for base in type(each).__mro__}
+    named = {_within(kind.__module__, packages) for kind in kinds}
+    loaded = [vars(module) for module in list(sys.modules.values()) if isinstance(module, ModuleType)]
+    behind = [value.__globals__ for kind in kinds for value in vars(kind).values() if isinstance(value, FunctionType)]
+    found = {}
+    for space in (*loaded, *behind):
+        kind = kind_of(space.get("__file__") or "<none>")
+        if kind is Kind.USER or (kind is Kind.LIBRARY and _within(space["__name__"], packages) in named):
+            found[id(space)] = space
+    return list(found.values())
+
+
+def _within(module: str, packages: bool) -> str:
+    return module.partition(".")[0] if packages else module

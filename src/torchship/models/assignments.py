@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
 from collections.abc import Iterator
+from types import FunctionType
 
 from torch import nn
 
+from torchship.models.function_text import parsed
 from torchship.models.places import Kind, Place, kind_of
 
 OPERATOR = "prim.SetAttr"  # what TorchScript calls it
@@ -21,7 +22,7 @@ def assignment_of(model: nn.Module, name: str) -> Place | None:
     return next((place for method in _methods(kind) for place in _sets(method, own)), None)
 
 
-def _methods(kind: type[nn.Module]) -> Iterator[object]:
+def _methods(kind: type[nn.Module]) -> Iterator[FunctionType]:
     """Of the class and its bases, as far as they aren't torch's own; what only makes it is none of them."""
     for base in kind.__mro__:
         for name, value in vars(base).items():
@@ -29,15 +30,10 @@ def _methods(kind: type[nn.Module]) -> Iterator[object]:
                 yield value
 
 
-def _sets(method: object, attribute: str) -> Iterator[Place]:
-    try:
-        lines, first = inspect.getsourcelines(method)  # type: ignore[arg-type]
-        tree = ast.parse(textwrap.dedent("".join(lines)))
-    except (OSError, SyntaxError):  # no text, or none that stands alone
-        return
-    for node in ast.walk(tree):
+def _sets(method: FunctionType, attribute: str) -> Iterator[Place]:
+    tree = parsed(method)
+    for node in ast.walk(tree) if tree is not None else ():
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         flat = [part for each in targets for part in (each.elts if isinstance(each, ast.Tuple) else [each])]
         if any(isinstance(each, ast.Attribute) and each.attr == attribute for each in flat):
-            code = method.__code__  # type: ignore[attr-defined]
-            yield Place(code.co_filename, first + node.lineno - 1, code.co_name)  # type: ignore[attr-defined]
+            yield Place(method.__code__.co_filename, node.lineno, method.__code__.co_name)  # type: ignore[attr-defined]

@@ -187,12 +187,18 @@ def _noisier(eager: Array, true: Array, move: Array, usual: Array) -> Array:
         bound = np.sqrt(np.finfo(eager.dtype).eps) * scale
         if move.max() <= min(_apart(eager, true), bound):
             return true
-        nobodys = move > bound
-        if nobodys.mean() > _MOST:  # rounding is all that is left: an element that stayed did so by chance
+        turned = move > bound
+        if turned.mean() > _MOST:  # rounding is all that is left: an element that stayed did so by chance
             return np.full(true.shape, np.inf)
-        return np.where(nobodys, np.inf, np.where(np.abs(eager - true) > move, true, eager + move))
-    other = ~eager if eager.dtype.kind == "b" else eager ^ 1
-    return np.where(move > 0, other, true)
+        return np.where(turned, np.inf, np.where(np.abs(eager - true) > move, true, eager + move))
+    return np.where(move > 0, nobodys(eager), true)
+
+
+def nobodys(eager: Array) -> Any:
+    """What marks an answer as nobody's in its exact twin: an infinity, or a whole number that is another."""
+    if eager.dtype.kind in "fc":
+        return np.inf
+    return ~eager if eager.dtype.kind == "b" else eager ^ 1
 
 
 def _apart(one: Array, other: Array) -> float:

@@ -76,11 +76,11 @@ class Undecided:
         """The same with whole outputs: where all scores are equal, a place is safe but by luck."""
         return Undecided(tuple(np.full(mask.shape, mask.any()) for mask in self.masks), self.sizes)
 
-    def told(self, eager: Sequence[Array], exact: Sequence[Array] | None) -> list[Array]:
+    def told(self, answer: Sequence[Array], exact: Sequence[Array] | None) -> list[Array]:
         """Give ``exact`` with what is undecided marked: infinite, or a whole number that is another than eager's."""
-        pairs = zip(eager, eager if exact is None else exact, self.masks, strict=True)
+        pairs = zip(answer, answer if exact is None else exact, self.masks, strict=True)
         return [
-            true if true.shape != mask.shape or not mask.any() else np.where(mask, _nobodys(one), true)
+            true if true.shape != mask.shape or not mask.any() else np.where(mask, eager.nobodys(one), true)
             for one, true, mask in pairs
         ]
 
@@ -101,12 +101,6 @@ def undecided(flat: FlatModule, inputs: Sequence[Tensor], answer: Sequence[Array
         for mask, one, other in zip(masks, answer, again, strict=True):
             np.logical_or(mask, _differ(one, other), out=mask)
     return Undecided(masks)
-
-
-def _nobodys(eager: Array) -> Any:
-    if eager.dtype.kind in "fc":
-        return np.inf
-    return ~eager if eager.dtype.kind == "b" else eager ^ 1
 
 
 def _differ(one: Array, other: Array) -> Array:

@@ -36,7 +36,11 @@ def _offered(row: Row, rows: Sequence[Row], right: str) -> Row:
 def _obstacles(row: Row, rows: Sequence[Row]) -> Iterator[str]:
     """What stands in the way of the routes that the row's hint offers, where no target came out right by them."""
     for name, (offer, routes) in _OFFERS.items():
-        if row.hint is None or not offer.search(row.hint) or any(each.route in routes for each in rows if _right(each)):
+        if (
+            row.hint is None
+            or not offer.search(row.hint)
+            or any(each.status == "ok" and each.route in routes for each in rows)
+        ):
             continue
         failed = [each for other in rows for each in _attempts(other) if each.route in routes]
         told = next((each for each in failed if each.where), None)
@@ -48,10 +52,6 @@ def _attempts(row: Row) -> Iterator[Attempt]:
     yield from row.attempts
     if row.status == "failed" and row.route is not None and row.reason is not None:
         yield Attempt(row.route, row.reason, row.op, row.where, row.hint)
-
-
-def _right(row: Row) -> bool:
-    return row.status == "ok"
 
 
 def _short(reason: str) -> str:

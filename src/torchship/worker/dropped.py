@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
 from collections.abc import Iterator
 
 from torch import nn
 
+from torchship.models.function_text import parsed
 from torchship.models.places import Kind, Place, kind_of
 
 _DROPPED = (ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift, ast.RShift)
@@ -22,9 +22,7 @@ def dropped_write(model: nn.Module) -> Place | None:
 def _in_forward(kind: type[nn.Module]) -> Iterator[Place]:
     forward = kind.forward
     file = inspect.getsourcefile(forward) or ""
-    if kind_of(file) < Kind.LIBRARY:
-        return
-    lines, first = inspect.getsourcelines(forward)
-    for node in ast.walk(ast.parse(textwrap.dedent("".join(lines)))):
+    tree = parsed(forward) if kind_of(file) >= Kind.LIBRARY else None
+    for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, ast.AugAssign) and isinstance(node.op, _DROPPED) and isinstance(node.target, ast.Subscript):
-            yield Place(file, first + node.lineno - 1, "forward")
+            yield Place(file, node.lineno, "forward")

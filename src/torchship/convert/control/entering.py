@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import ast
-import inspect
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import CodeType, FunctionType, ModuleType
+from importlib import import_module
+from types import CodeType, FunctionType
+from typing import Any
 
 from torch import nn
 from torch._dynamo import symbolic_convert
 
 from torchship.convert.control import flow
 from torchship.convert.control.rewriting import FLOW, rewrite
-from torchship.convert.symbolic import modules_of
+from torchship.convert.symbolic import Space, spaces_of
+from torchship.models.function_text import parsed
 
 _CONTROL = (ast.If, ast.For, ast.While, ast.IfExp, ast.Assert)
 
@@ -26,7 +27,7 @@ def graph_control(model: nn.Module) -> Iterator[None]:
     A function keeps its name, globals, defaults and closure: only its code is another.
     """
     changed: list[tuple[FunctionType, CodeType]] = []
-    spaces: list[dict[str, object]] = []
+    spaces: list[Space] = []
     try:
         for function in _functions(model):
             code = _rewritten(function)
@@ -45,24 +46,35 @@ def graph_control(model: nn.Module) -> Iterator[None]:
             del space[FLOW]
 
 
-def _spaces(function: FunctionType) -> Iterator[dict[str, object]]:
+def _spaces(function: FunctionType) -> Iterator[Space]:
     """Its globals, and where torch looks for them: it remembers modules by name, also one that was read anew since."""
     yield function.__globals__
-    module = symbolic_convert._import_module(function.__module__)
-    yield vars(module)
+    remembered = getattr(symbolic_convert, "_import_module", import_module)
+    try:
+        yield vars(remembered(function.__module__))
+    except ImportError:
+        return  # no module has that name any more: torch has nowhere to look either
 
 
 def _functions(model: nn.Module) -> Iterator[FunctionType]:
     """Methods and plain functions of the modules that hold the model's code."""
     seen: set[int] = set()
-    for module in modules_of(model):
-        for value in list(vars(module).values()):
+    for space in spaces_of(model):
+        for value in _held(model, space):
             held = list(vars(value).values()) if isinstance(value, type) else [value]
             for each in held:
                 function = _plain(each)
-                if function is not None and _is_of(module, function) and id(function) not in seen:
+                if function is not None and _is_of(space, function) and id(function) not in seen:
                     seen.add(id(function))
                     yield function
+
+
+def _held(model: nn.Module, space: Space) -> Iterator[Any]:
+    """What the module names, and the model's classes of it, which it need not name any more."""
+    yield from list(space.values())
+    for kind in {base for each in model.modules() for base in type(each).__mro__}:
+        if kind.__module__ == space["__name__"]:
+            yield kind
 
 
 def _plain(value: object) -> FunctionType | None:
@@ -73,22 +85,17 @@ def _plain(value: object) -> FunctionType | None:
     return value if isinstance(value, FunctionType) else None
 
 
-def _is_of(module: ModuleType, function: FunctionType) -> bool:
-    return function.__module__ == module.__name__ and not function.__name__.startswith("__")
+def _is_of(space: Space, function: FunctionType) -> bool:
+    return function.__globals__ is space and not function.__name__.startswith("__")
 
 
 def _rewritten(function: FunctionType) -> CodeType | None:
     """The function's code, rewritten; None where it has nothing to rewrite, or no text."""
-    try:
-        lines, first = inspect.getsourcelines(function)
-        tree = ast.parse(textwrap.dedent("".join(lines)))
-    except (OSError, TypeError, SyntaxError):
-        return None
-    found = tree.body[0] if tree.body else None
+    tree = parsed(function)
+    found = tree.body[0] if tree is not None and tree.body else None
     if not isinstance(found, ast.FunctionDef) or not any(isinstance(each, _CONTROL) for each in ast.walk(found)):
         return None
     found.decorator_list = []
-    ast.increment_lineno(tree, first - 1)
     rewrite(found)
     return _compiled(function, found)
 

@@ -36,12 +36,16 @@ def loop(over: Any, part: Turn, state: State, seen: State = ()) -> State:
 
     if not statically_known_true(over.count >= 1):
         return _perhaps_none(over, turn, state)
-    if all(isinstance(each, (Tensor, list)) for each in state):
-        try:
-            return _scanned(over, turn, state, None)
-        except Exception:  # noqa: BLE001 - the first turn gives a name another shape: it must come first
-            return _scanned(over, turn, state, copied(turn(over.at(0), *_fresh(copied(state)))))
-    return _scanned(over, turn, state, copied(turn(over.at(0), *_fresh(copied(state)))))
+
+    def ahead() -> State:
+        return copied(turn(over.at(0), *_fresh(copied(state))))  # type: ignore[no-any-return]
+
+    if not all(isinstance(each, (Tensor, list)) for each in state):
+        return _scanned(over, turn, state, ahead())
+    try:
+        return _scanned(over, turn, state, None)
+    except Exception:  # noqa: BLE001 - the first turn gives a name another shape: it must come first
+        return _scanned(over, turn, state, ahead())
 
 
 def _fresh(state: State) -> State:

@@ -63,7 +63,10 @@ def _converted(openvino: Any, captured: Captured) -> Any:
     if captured.form is Form.EXPORTED:
         return openvino.convert_model(decoder(captured.value))
     if captured.form is Form.ONNX:
-        return openvino.convert_model(captured.value)
+        from torchship.targets.openvino.loops import without_scans
+
+        with without_scans(Path(captured.value)) as path:
+            return openvino.convert_model(path)
     return openvino.convert_model(captured.value, example_input=captured.examples)
 
 
