@@ -192,6 +192,10 @@ def test_golden_samples_with_nan_and_whole_numbers_are_compared(tmp_path: Path) 
     bad = make_bundle(tmp_path / "bad", made, signature=signature, golden=off, labels=())
     with pytest.raises(UnavailableError, match="whole differs"):
         load(bad)
+    marks = (np.array([False, True, False]), np.array([False, False, True]))
+    decided_by_rounding = Golden((x,), (np.nan_to_num(log, nan=7.0), np.array([1, -1, 4])), marks)
+    path = make_bundle(tmp_path / "undecided", made, signature=signature, golden=decided_by_rounding, labels=())
+    assert load(path)(x)[1].tolist() == [1, -1, 3]
     finite = Golden((x,), (np.nan_to_num(log), np.array([1, -1, 3])))
     bad = make_bundle(tmp_path / "finite", made, signature=signature, golden=finite, labels=())
     with pytest.raises(UnavailableError, match="log is off by nan"):

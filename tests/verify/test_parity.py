@@ -172,3 +172,13 @@ def test_a_bfloat16_output_may_be_off_by_its_own_rounding_and_no_more():
     judge = Judge(("y",), Rounding(BFLOAT16, BFLOAT16))
     assert judge.add(Sample("usual", [eager], [exact]), [bfloat16(exact * 1.01)]) == []
     assert judge.add(Sample("usual", [eager], [exact]), [bfloat16(exact * 1.15)])
+
+
+def test_what_rounding_alone_decides_is_marked():
+    eager = [np.array([1.0, np.inf, 2.0], np.float32), np.array([3, 4]), np.array([True, False]), np.zeros((2, 2))]
+    exact = [np.array([np.inf, np.inf, 2.0]), np.array([3, 5]), np.array([True, False]), np.full(3, np.inf)]
+    masks = Sample("usual", eager, exact).undecided()
+    assert masks[0].tolist() == [True, False, False]
+    assert masks[1].tolist() == [False, True]
+    assert masks[2:] == (None, None)
+    assert Sample("usual", eager, None).undecided() == (None,) * 4

@@ -1,4 +1,7 @@
-"""Golden samples: inputs with the outputs that the reference gave, as safetensors; bfloat16 travels as float32."""
+"""Golden samples: inputs with the outputs that the reference gave, as safetensors; bfloat16 travels as float32.
+
+Keys are ``input:NAME`` and ``output:NAME``; ``undecided:NAME`` marks what rounding alone decides of an output.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,31 @@ Array = npt.NDArray[Any]
 
 @dataclasses.dataclass(frozen=True)
 class Golden:
-    """One call: arrays in the signature's order."""
+    """One call: arrays in the signature's order.
+
+    ``undecided``: a mask for each output, or None; where it is true, any other value is as good (a tie, chaos).
+    """
 
     inputs: tuple[Array, ...]
     outputs: tuple[Array, ...]
+    undecided: tuple[Array | None, ...] = ()
+
+    def settled(self, place: int, array: Array) -> Array:
+        """Give ``array``, an answer for output ``place``, with the reference's own values where that is undecided."""
+        mask = self.undecided[place] if self.undecided else None
+        if mask is None or array.shape != mask.shape:
+            return array
+        return np.where(mask, self.outputs[place], array).astype(array.dtype)
 
 
 def write(path: Path, signature: Signature, golden: Golden) -> None:
-    """Write one sample; its keys are ``input:NAME`` and ``output:NAME``."""
+    """Write one sample."""
     from safetensors.numpy import save_file
 
     named = {f"input:{s.name}": a for s, a in zip(signature.inputs, golden.inputs, strict=True)}
     named |= {f"output:{s.name}": a for s, a in zip(signature.outputs, golden.outputs, strict=True)}
+    marked = zip(signature.outputs, golden.undecided, strict=bool(golden.undecided))
+    named |= {f"undecided:{s.name}": mask for s, mask in marked if mask is not None}
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({key: np.asarray(array, order="C") for key, array in named.items()}, path)
 
@@ -46,6 +62,7 @@ def read(path: Path, signature: Signature) -> Golden:
         return Golden(
             tuple(named[f"input:{spec.name}"] for spec in signature.inputs),
             tuple(named[f"output:{spec.name}"] for spec in signature.outputs),
+            tuple(named.get(f"undecided:{spec.name}") for spec in signature.outputs),
         )
     except Exception as error:
         raise MalformedError(

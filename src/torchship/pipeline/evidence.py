@@ -58,19 +58,25 @@ class Evidence:
 
     def golden(self, files: SampleFiles) -> Golden:
         """A sample as the bundle keeps it."""
-        return Golden(tuple(read_arrays(self.path(files.inputs))), tuple(read_arrays(self.path(files.eager))))
+        sample = self.sample(files)
+        return Golden(tuple(read_arrays(self.path(files.inputs))), tuple(sample.eager), sample.undecided())
 
-    @property
+    @cached_property
     def golden_samples(self) -> tuple[SampleFiles, ...]:
         """The samples that go into the bundle: usual ones of small files, the user's own first, one at least."""
-        usual = [each for each in self.reference.samples if each.name != "large"]
-        weighed = sorted(usual or self.reference.samples, key=self._bytes)
+        usual = [each for each in self.reference.samples if each.name != "large"] or self.reference.samples
+        telling = [each for each in usual if not self._tells_nothing(each)]
+        weighed = sorted(telling or usual, key=self._bytes)
         kept, room = [weighed[0]], _GOLDEN_BYTES - self._bytes(weighed[0])
         for each in sorted(weighed[1:], key=lambda each: each.name not in _GIVEN):
             if len(kept) < _GOLDEN_COUNT and self._bytes(each) <= room:
                 kept.append(each)
                 room -= self._bytes(each)
         return tuple(kept)
+
+    def _tells_nothing(self, files: SampleFiles) -> bool:
+        """Whether rounding alone decides all of an output."""
+        return any(mask is not None and mask.all() for mask in self.sample(files).undecided())
 
     def _bytes(self, files: SampleFiles) -> int:
         return self.path(files.inputs).stat().st_size + self.path(files.eager).stat().st_size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 
@@ -90,7 +91,7 @@ def _asked(model: ShippedModel, bundle: Bundle, extras: Sequence[Extra]) -> Answ
             f"{spec.name} {list(array.shape)}"
             for spec, array in zip(model.signature.inputs, sample.inputs, strict=True)
         )
-        runs.append(GoldenRun(name.rpartition("/")[2], shapes, _difference(given, sample.outputs)))
+        runs.append(GoldenRun(name.rpartition("/")[2], shapes, _difference(given, sample)))
         if not extras:
             pictures += _pictures(model, sample.inputs, given, "golden", sample.outputs)
     for extra in extras:
@@ -99,11 +100,11 @@ def _asked(model: ShippedModel, bundle: Bundle, extras: Sequence[Extra]) -> Answ
     return Answers(model.artifact.name, tuple(model.notes), tuple(runs), tuple(pictures[:_MOST_PICTURES]))
 
 
-def _difference(given: Sequence[Array], expected: Sequence[Array]) -> float | None:
+def _difference(given: Sequence[Array], sample: golden.Golden) -> float | None:
     found = [
-        float(np.abs(one.astype(np.float64) - other.astype(np.float64))[np.isfinite(other)].max(initial=0.0))
-        for one, other in zip(given, expected, strict=True)
-        if one.dtype.kind in "fiub"
+        float(np.abs(settled.astype(np.float64) - other.astype(np.float64))[np.isfinite(other)].max(initial=0.0))
+        for settled, other in zip(map(sample.settled, count(), given), sample.outputs, strict=True)
+        if other.dtype.kind in "fiub"
     ]
     return max(found, default=None)
 

@@ -23,7 +23,7 @@ def self_test(bundle: Bundle, shipped: Shipped, session: Session) -> None:
         answers = session.run(sample.inputs)
         for index, (spec, want, got) in enumerate(zip(signature.outputs, sample.outputs, answers, strict=True)):
             tolerance = shipped.verdict.tolerance[index] if index < len(shipped.verdict.tolerance) else 0.0
-            if why := difference(got, want, tolerance):
+            if why := difference(sample.settled(index, got), want, tolerance):
                 raise SelfTestError(f"its answer to {path} is wrong on this host: {spec.name} {why}")
 
 

@@ -77,6 +77,11 @@ class Sample:
     exact: Sequence[Array] | None
     sizes: dict[str, int] = field(default_factory=dict)
 
+    def undecided(self) -> tuple[npt.NDArray[np.bool_] | None, ...]:
+        """For each output where rounding alone decides; None where that is nowhere."""
+        masks = [_undecided(*map(np.asarray, pair)) for pair in zip(self.eager, self.exact or self.eager, strict=True)]
+        return tuple(mask if mask.any() else None for mask in masks)
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -176,6 +181,14 @@ def usual_noise(samples: Sequence[tuple[Array, Array]], rounding: Rounding) -> f
             true = exact[usual]
             noises.append(_noise_and_error(eager[usual], true, true, rounding.explained * _greatest(true))[0])
     return float(np.median(noises)) if noises else 0.0
+
+
+def _undecided(eager: Array, exact: Array) -> npt.NDArray[np.bool_]:
+    if exact.shape != eager.shape:
+        return np.zeros(eager.shape, bool)
+    if eager.dtype.kind in "biu":
+        return np.asarray(eager != exact)
+    return np.isfinite(eager) & np.isinf(exact)
 
 
 def _noise_and_error(ours: Array, theirs: Array, true: Array, bound: float) -> tuple[float, float]:
