@@ -175,3 +175,20 @@ def test_what_has_no_form_in_a_graph_is_left_as_it_is():
     (function,) = ast.parse(textwrap.dedent(inspect.getsource(_left))).body
     text = ast.unparse(ast.fix_missing_locations(rewrite(function)))
     assert "_torchship_flow" not in text
+
+
+class Masked(nn.Conv1d):
+    def __init__(self) -> None:
+        super().__init__(2, 3, 3, padding=1)
+        self.register_buffer("mask", torch.tensor([1.0, 1.0, 0.0]))
+
+    def forward(self, x):
+        self.weight.data *= self.mask
+        return super().forward(x)
+
+
+def test_what_each_call_writes_into_data_is_written_before(tmp_path):
+    opened, program = exported(Masked(), (torch.randn(2, 2, 5),), {"x": {0: BATCH}}, tmp_path)
+    agrees(opened, program, torch.randn(3, 2, 5))
+    weight = next(value for name, value in program.state_dict.items() if name.endswith("weight"))
+    assert not weight[..., 2].any()

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from convert import breakers
-from torchship.convert.diagnosis import Graph
+from torchship.convert.diagnosis import Graph, diagnose
 
 X = torch.randn(2, 6)
 
@@ -36,3 +36,23 @@ def test_the_operator_that_gives_an_output_of_a_script():
         graph = Graph.of(torch.jit.script(breakers.Median().eval()))
     assert graph.output(0).op is not None
     assert graph.output(0).op.startswith("aten.median")
+
+
+def test_what_onnx_runtime_has_no_kernel_for_is_found_by_its_kind():
+    model = nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3)).double().eval()
+    graph = Graph.of(torch.export.export(model, (torch.randn(1, 3, 8, 8).double(),)))
+    named = graph.find("NOT_IMPLEMENTED : Could not find an implementation for Conv(11) node with name 'node_Conv_13'")
+    assert named.op == "aten.conv2d"
+    assert "conv.py" in str(named.places[-1])
+
+
+def test_an_operator_is_found_by_its_overload():
+    class Noisy(nn.Module):
+        def forward(self, x):
+            return x + torch.randn(x.shape[1], generator=torch.Generator().manual_seed(3))
+
+    graph = Graph.of(torch.export.export(Noisy().eval(), (X,)))
+    told = diagnose(RuntimeError("data/constants.json names 'opaque_obj_0'"), "opening", graph=graph)
+    assert told.op == "aten.randn.generator"
+    assert told.what.endswith("`return x + torch.randn(x.shape[1], generator=torch.Generator().manual_seed(3))`")
+    assert "test_graph.py:" in str(told.where)

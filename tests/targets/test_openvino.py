@@ -17,7 +17,8 @@ from openvino.frontend import OpConversionFailure
 from targets.specimens import Specimens, WrongError, hashes_in_a_process, pairs
 from torchship.bundle.artifact import Settings
 from torchship.convert.diagnosis import diagnose
-from torchship.errors import ConversionError, InputError
+from torchship.errors import InputError
+from torchship.lowering.refusal import UnloweredError
 from torchship.targets.openvino.library import core
 
 _HANDLED = {
@@ -57,9 +58,12 @@ def test_a_trace_that_bakes_something_in_is_seen_to_be_wrong(specimens: Specimen
 
 
 def test_float64_is_refused_since_it_would_be_computed_in_float32(specimens: Specimens) -> None:
-    with pytest.raises(ConversionError, match="x is float64, which OpenVINO computes in float32") as caught:
+    with pytest.raises(UnloweredError, match="x is float64, which OpenVINO computes in float32") as caught:
         specimens("double").make("openvino", "export")
-    assert "model.float()" in str(caught.value.hint)
+    told = diagnose(caught.value, "converting", target="openvino")
+    assert "model.float()" in str(told.hint)
+    assert told.op == "aten.linear"
+    assert str(told.where).startswith("models.py:")
 
 
 def test_answers_beyond_32_bits_are_seen_to_be_wrong(specimens: Specimens) -> None:

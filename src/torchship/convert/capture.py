@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import warnings
 from collections.abc import Callable
@@ -19,11 +20,13 @@ from torchship.convert.symbolic import symbolic_numbers
 from torchship.errors import CaptureError, SourceError, TorchshipError
 from torchship.models.eager import call
 from torchship.models.model import Axes, Model
+from torchship.models.places import Kind, Place
 from torchship.models.samples import example_for, fresh_inputs
 from torchship.signature import Dim, Signature
 from torchship.targets.builder import Captured, Form
 
 _CHECK = re.compile(r"Runtime assertion failed for expression (.+?) on node")
+_PAST_TORCH = "We found a fake tensor in the exported program constant's list"  # .data was written
 _LAYOUT = "Max(1, "  # of a size: what was assumed of strides, which decide how a tensor lies, not what it holds
 
 
@@ -46,8 +49,19 @@ def capture(model: Model, form: Form, signature: Signature) -> Captured:
     except TorchshipError:
         raise
     except Exception as error:
-        raise diagnose(error, f"capturing {_BY[form]}") from error
+        told = diagnose(error, f"capturing {_BY[form]}")
+        told.where = told.where or _own_forward(model)
+        raise told from error
     return Captured(form, value, examples, signature, dynamic_shapes(axes), module=model.flat)
+
+
+def _own_forward(model: Model) -> str | None:
+    """Where the outermost ``forward`` of the user's own begins, else the first layer's: it lies within."""
+    layers = [each for each in model.flat.modules() if hasattr(inspect.unwrap(type(each).forward), "__code__")]
+    codes = [(inspect.unwrap(type(each).forward).__code__, not list(each.children())) for each in layers]
+    places = [(Place(code.co_filename, code.co_firstlineno, "forward"), leaf) for code, leaf in codes]
+    own = [place for place, _ in places if place.kind > Kind.LAYER] or [place for place, leaf in places if leaf]
+    return str(own[0]) if own else None
 
 
 def axes_of(signature: Signature) -> tuple[Axes, ...]:
@@ -64,7 +78,7 @@ def _exported(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, ...]
         with witnessed(), open_lengths():
             return torch.export.export(model.flat, examples, dynamic_shapes=dynamic_shapes(axes), strict=False)
     except Exception as first:
-        for other in _OTHERS if _is_about_sizes(first) else (_strict,):
+        for other in _others(first):
             try:
                 return other(model, examples, axes)
             except Exception:  # noqa: BLE001, S112, PERF203 - the first one names the user's own line
@@ -72,9 +86,11 @@ def _exported(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, ...]
         raise first from None
 
 
-def _is_about_sizes(error: Exception) -> bool:
-    """Whether a number was asked for that the graph keeps open: a size, or one that depends on values."""
-    return type(error).__name__ in ("UserError", "GuardOnDataDependentSymNode", "ConstraintViolationError")
+def _others(error: Exception) -> tuple[Callable[..., torch.export.ExportedProgram], ...]:
+    """What may go where ``error`` was raised."""
+    if type(error).__name__ in ("UserError", "GuardOnDataDependentSymNode", "ConstraintViolationError"):
+        return _OTHERS  # a number was asked for that the graph keeps open: a size, or one that depends on values
+    return (_with_control, _strict) if _PAST_TORCH in str(error) else (_strict,)
 
 
 def _with_open_numbers(
@@ -145,7 +161,8 @@ def _sizes_alike() -> Any:
 
 
 def _with_control(model: Model, examples: tuple[Tensor, ...], axes: tuple[Axes, ...]) -> torch.export.ExportedProgram:
-    """Python's ``if`` and loops on values and sizes become the graph's own."""
+    """Python's ``if`` and loops on values and sizes become the graph's own; ``.data`` is as each call leaves it."""
+    call(model.flat, examples)
     with symbolic_numbers(model.flat), open_lengths(), graph_control(model.flat):
         return torch.export.export(model.flat, examples, dynamic_shapes=dynamic_shapes(axes), strict=False)
 

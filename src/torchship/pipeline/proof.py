@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from torchship.bundle.artifact import Artifact, Verdict
-from torchship.convert.diagnosis import Graph
+from torchship.convert.diagnosis import Graph, diagnose
 from torchship.errors import ConversionError, UnsafeError
 from torchship.models.places import deepest
 from torchship.models.reference import SampleFiles
@@ -84,6 +84,9 @@ def _open(worker: Worker, job: Open, timeout: float) -> None:
     try:
         worker.ask(job, Opened, timeout)
     except UnsafeError as error:
+        told = diagnose(error, "opening what was made", graph=Graph.beside(Path(job.folder)))
+        if told.op is not None:
+            raise told from error
         raise ConversionError(
             f"made, but its file holds what can't be opened safely: {error.what}",
             hint="another target may hold it: onnx and openvino have no such things",

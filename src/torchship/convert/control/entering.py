@@ -13,7 +13,7 @@ from torch import nn
 from torch._dynamo import symbolic_convert
 
 from torchship.convert.control import flow
-from torchship.convert.control.rewriting import FLOW, rewrite
+from torchship.convert.control.rewriting import FLOW, rewrite, writes_data
 from torchship.convert.symbolic import Space, spaces_of
 from torchship.models.function_text import parsed
 
@@ -93,7 +93,9 @@ def _rewritten(function: FunctionType) -> CodeType | None:
     """The function's code, rewritten; None where it has nothing to rewrite, or no text."""
     tree = parsed(function)
     found = tree.body[0] if tree is not None and tree.body else None
-    if not isinstance(found, ast.FunctionDef) or not any(isinstance(each, _CONTROL) for each in ast.walk(found)):
+    if not isinstance(found, ast.FunctionDef):
+        return None
+    if not any(isinstance(each, _CONTROL) or writes_data(each) for each in ast.walk(found)):
         return None
     found.decorator_list = []
     rewrite(found)

@@ -7,6 +7,7 @@
                                       return (h,)
                            ->     (h,) = flow.loop(flow.span(n), turn, (flow.value(lambda: h),))
 
+``self.weight.data *= self.mask`` goes: the model was called before, and a state that still changes is refused.
 What has no such form (``break``, ``try``, an attribute that is set, a return from a loop) is left as it is.
 """
 
@@ -142,6 +143,8 @@ class _Rewriter:
 
     def _written(self, statement: ast.stmt) -> list[ast.stmt]:
         """Within a loop, ``x[:, t] = y``: its turn isn't a plain number."""
+        if writes_data(statement):
+            return [ast.Pass()]
         match statement:
             case ast.Assign(targets=[ast.Subscript(value=base, slice=index)]) if self._loops:
                 put = _call("put", _load(base), _index(index), self._expression(statement.value))
@@ -210,6 +213,15 @@ class _Expressions(ast.NodeTransformer):
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.expr:
         return node
+
+
+def writes_data(node: ast.AST) -> bool:
+    """Whether ``node`` writes into the data of an attribute, past torch's eyes."""
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return any(
+        isinstance(each, ast.Attribute) and each.attr == "data" and isinstance(each.value, ast.Attribute)
+        for each in targets
+    )
 
 
 def _movable(block: Block, *, returning: bool = False) -> bool:

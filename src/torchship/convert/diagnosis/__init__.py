@@ -44,6 +44,10 @@ def diagnose(error: BaseException, doing: str, *, graph: Graph | None = None, ta
     """
     evidence = read(error, graph, target)
     told = first_match(TABLE, evidence) or _plainly(evidence, doing)
+    if told.op and told.op.startswith("*."):
+        named = (graph or Graph()).overload(told.op[2:])
+        evidence = replace(evidence, op=named.op, place=evidence.place or deepest(named.places))
+        told = replace(first_match(TABLE, evidence) or told, op=named.op)
     if evidence.place is None and graph is not None and told.op:
         evidence = replace(evidence, place=deepest(graph.calls(told.op)))
         told = first_match(TABLE, evidence) or told

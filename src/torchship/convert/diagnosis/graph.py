@@ -23,6 +23,13 @@ _NODES = (
     re.compile(r"with (?:friendly_)?name '(\w+)/"),  # openvino
     re.compile(r"operation (\w+)/aten"),  # openvino, converting
 )
+_KINDS = re.compile(r"implementation for (\w+)\(\d+\)|of operator \((\w+)\)")  # onnxruntime: an ONNX operator
+_OF_KINDS = {
+    "Conv": ("conv1d", "conv2d", "conv3d", "convolution", "_convolution"),
+    "ConvTranspose": ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "convolution", "_convolution"),
+    "Gemm": ("linear", "addmm", "mm"),
+    "MatMul": ("linear", "matmul", "bmm", "mm", "addmm"),
+}  # and any whose name is the same but for case and underscores
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -83,7 +90,18 @@ class Graph(msgspec.Struct, frozen=True):
             for op in (operator_name(each.strip()) for each in told.split(",")):
                 if places := self.calls(op):
                     return Named(places, op)
+        for kind in (first or second for first, second in _KINDS.findall(message)):
+            names = _OF_KINDS.get(kind, ())
+            for node in self.nodes:
+                name = node.op.split(".")[1] if "." in node.op else node.op
+                if name in names or name.replace("_", "") == kind.lower():
+                    return Named(node.places, node.op)
         return Named([])
+
+    def overload(self, name: str) -> Named:
+        """The first call of any operator by its overload ``name``."""
+        node = next((each for each in self.nodes if each.op.rpartition(".")[2] == name), None)
+        return Named(node.places, node.op) if node is not None else Named([])
 
     def calls(self, op: str) -> list[Place]:
         """Where ``op`` is first called; a call that bears no line of a model's is told by the one nearest to it."""

@@ -30,7 +30,8 @@ class Known:
     user's line, ``within`` in the operator that was running.
 
     ``reason``, ``hint`` and ``op`` are filled in with the expressions' named groups, with ``{here}`` (the user's line,
-    quoted), ``{op}``, ``{target}`` and ``{instead}`` (what to write for this operator).
+    quoted), ``{op}``, ``{target}`` and ``{instead}`` (what to write for this operator). An ``op`` of ``*.overload`` is
+    the first operator of the graph that is called by that overload.
     """
 
     text: str

@@ -40,8 +40,8 @@ TABLE = (
         "dynamic_shapes",
     ),
     Known(
-        text=r"type_=Generator", op="",
-        reason="forward makes a random generator of its own, which a compiled graph can't hold",
+        text=r"type_=Generator|names 'opaque_obj_\d+'", op="*.generator",
+        reason="forward makes a random generator of its own, which a compiled graph or a file can't hold: {here}",
         hint="draw the numbers once in __init__, and keep them as a buffer",
     ),
     Known(

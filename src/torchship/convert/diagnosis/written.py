@@ -20,14 +20,26 @@ def construct(code: str) -> str | None:
     foreign = next((name for name in reversed(calls) if name.partition(".")[0] in _FOREIGN and "." in name), None)
     if foreign is not None:
         return foreign.replace("np.", "numpy.", 1) if foreign.startswith("np.") else foreign
-    block = next((type(each).__name__.lower() for each in tree.body if isinstance(each, _STATEMENTS)), None)
+    kinds = [type(each).__name__ for each in tree.body]
+    block = next((_STATEMENTS[kind] for kind in kinds if kind in _STATEMENTS), None)
     over = tree.body[0].iter if tree.body and isinstance(tree.body[0], ast.For) else None
     if isinstance(over, ast.Call) and (name := _name(over)) not in ("", "range"):
         return name
-    return block or next(iter(calls), None)
+    return block or next(iter(calls), None) or next((f"Tensor.{name}" for name in _set(tree)), None)
 
 
-_STATEMENTS = (ast.For, ast.While, ast.If, ast.With, ast.Try, ast.Raise, ast.Assert)
+_STATEMENTS = {
+    "For": "for", "While": "while", "If": "if", "With": "with", "Try": "try", "Raise": "raise", "Assert": "assert",
+    "Import": "import", "ImportFrom": "import", "Continue": "continue", "Break": "break",
+}  # fmt: skip
+
+
+def _set(tree: ast.Module) -> Iterator[str]:
+    """Attributes of attributes that are set: ``data`` of ``self.weight.data *= mask``."""
+    for each in tree.body:
+        for target in each.targets if isinstance(each, ast.Assign) else [getattr(each, "target", None)]:
+            if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Attribute):
+                yield target.attr
 
 
 def _parsed(code: str) -> ast.Module | None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from torchship.bundle.artifact import Artifact, HostContract, Settings, Variant
-from torchship.errors import ConversionError
-from torchship.signature import Signature
+from torchship.lowering.refusal import UnloweredError
 from torchship.targets.builder import Captured, Form, Route
 from torchship.targets.openvino.library import library
 from torchship.targets.openvino.lowering import decoder
@@ -36,10 +35,10 @@ class OpenVinoBuilder:
         Float32 is computed as float32: OpenVINO would compute in bfloat16 where the CPU can.
 
         Raises:
-            ConversionError: the model takes or gives what OpenVINO computes in fewer bits.
+            UnloweredError: the model takes or gives what OpenVINO computes in fewer bits.
         """
         signature = captured.signature
-        _refuse_wider(signature)
+        _refuse_wider(captured)
         openvino = library()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -70,19 +69,35 @@ def _converted(openvino: Any, captured: Captured) -> Any:
     return openvino.convert_model(captured.value, example_input=captured.examples)
 
 
-def _refuse_wider(signature: Signature) -> None:
-    """Raise ConversionError for element types that the CPU plugin narrows to something else."""
-    for spec in (*signature.inputs, *signature.outputs):
+def _refuse_wider(captured: Captured) -> None:
+    """Raise UnloweredError for element types that the CPU plugin narrows to something else."""
+    signature = captured.signature
+    for place, spec in enumerate((*signature.inputs, *signature.outputs)):
         if spec.dtype == "float64":
-            raise ConversionError(
-                f"{spec.name} is float64, which OpenVINO computes in float32",
-                hint="ship model.float(), or take a target that computes in float64: onnx, torchscript, exported, aoti",
-            )
+            _refuse(
+                captured, place, f"{spec.name} is float64, which OpenVINO computes in float32",
+                "ship model.float(), or take a target that computes in float64: onnx, torchscript, exported, aoti",
+            )  # fmt: skip
         if spec.dtype.startswith("complex"):
-            raise ConversionError(
-                f"{spec.name} is {spec.dtype}, which OpenVINO has no element type for",
-                hint="take and give torch.view_as_real(x)",
-            )
+            _refuse(
+                captured, place, f"{spec.name} is {spec.dtype}, which OpenVINO has no element type for",
+                "take and give torch.view_as_real(x)",
+            )  # fmt: skip
+
+
+def _refuse(captured: Captured, place: int, why: str, way: str) -> NoReturn:
+    node = _node(captured, place) if captured.form is Form.EXPORTED else None
+    assert node is None or node.name  # whoever diagnoses this looks for the node in here, and finds its line
+    raise UnloweredError(why, way)
+
+
+def _node(captured: Captured, place: int) -> Any:
+    """Of an exported program, what first takes the input of that place, or gives the output, which come after."""
+    program, inputs = captured.value, len(captured.signature.inputs)
+    nodes = {node.name: node for node in program.graph.nodes}
+    if place >= inputs:
+        return nodes.get(str(program.graph_signature.user_outputs[place - inputs]))
+    return next(iter(nodes[str(program.graph_signature.user_inputs[place])].users), None)
 
 
 BUILDER = OpenVinoBuilder()
