@@ -10,10 +10,14 @@ Option = bool | int | float | str
 
 
 class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What was done to the model: its precision, and the passes that it went through, in their order."""
+    """What was done to the model: its precision, and the passes that it went through, in their order.
+
+    ``how``: in a sentence, where the label doesn't say it all: which layers stayed in float.
+    """
 
     precision: str = "fp32"
     passes: tuple[str, ...] = ()
+    how: str = ""
 
     @property
     def label(self) -> str:

@@ -39,6 +39,15 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--targets", default="server", metavar="LIST", help="names, TARGET:ROUTE, server, edge or all (default: server)"
     )
     parser.add_argument("--evaluate", metavar="F", help="labelled data (.npz with labels), or file.py:NAME")
+    parser.add_argument(
+        "--quantize",
+        default="none",
+        metavar="HOW",
+        help="none, auto, or names with commas: int8, int8-dynamic, fp16, …",
+    )
+    parser.add_argument(
+        "--calibration", metavar="F", help="typical inputs (.npz with an array per input), or file.py:NAME"
+    )
     parser.add_argument("--max-drop", type=float, default=0.0, metavar="D", help="share of accuracy that may be lost")
     parser.add_argument("--max-latency-ms", type=float, metavar="X")
     parser.add_argument("--max-size-mb", type=float, metavar="Y")
@@ -53,7 +62,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     _needs_torch()
     from torchship.measure.choose import Constraints
     from torchship.models.source import parse
-    from torchship.pipeline.options import ShipOptions
+    from torchship.pipeline.options import ShipOptions, quantize_option
     from torchship.pipeline.ship import ship_source
 
     if options.timeout <= 0 or options.jobs < 1:
@@ -68,10 +77,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
     wanted = ShipOptions(
         Path(options.output),
         options.targets,
-        _evaluate(options.evaluate),
+        _data("--evaluate", options.evaluate),
         Constraints(options.max_drop, options.max_latency_ms, options.max_size_mb),
         options.timeout,
         options.jobs,
+        quantize_option(options.quantize),
+        _data("--calibration", options.calibration),
     )
     with output.err.status("starting") as status:
         result = ship_source(source, wanted, _teller(output, status.update))
@@ -81,7 +92,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _evaluate(given: str | None) -> Path | PythonObject | None:
+def _data(option: str, given: str | None) -> Path | PythonObject | None:
     from torchship.models.source import python_object
 
     if given is None:
@@ -89,7 +100,7 @@ def _evaluate(given: str | None) -> Path | PythonObject | None:
     if (named := python_object(given)) is not None:
         return named
     if not Path(given).is_file():
-        raise UsageError(f"no such file: {given}", where="--evaluate", hint="an .npz, or file.py:NAME")
+        raise UsageError(f"no such file: {given}", where=option, hint="an .npz, or file.py:NAME")
     return Path(given)
 
 
@@ -128,6 +139,9 @@ def show(result: ShipResult, output: Output) -> None:
         if each.reason:
             told = f"{each.name}: {each.reason}" + (f"\n  at: {each.where}" if each.where else "")
             output.console.print(told + (f"\n  do: {each.hint}" if each.hint else ""), markup=False)
+    for each in result.artifacts:
+        if each.how:
+            output.console.print(f"{each.name}: {each.how}", markup=False)
     output.console.print(f"chosen: {result.why}", markup=False)
     output.console.print(f"bundle: {result.bundle}", markup=False)
 
@@ -139,7 +153,8 @@ def _cells(each: ArtifactResult) -> tuple[str, ...]:
     assert each.latency_ms is not None
     return (
         name, each.status, f"{each.latency_ms.p50:.3f}", f"{(each.size_bytes or 0) / 1e3:,.0f} kB",
-        f"{each.max_abs_diff:.1e}", f"{each.noise_ratio:.1f}", _share(each.accuracy),
+        f"{each.max_abs_diff:.1e}", f"{each.noise_ratio:.1f}" if each.agreement is None else "",
+        _share(each.accuracy) or (f"{_share(each.agreement)} agree" if each.agreement is not None else ""),
     )  # fmt: skip
 
 

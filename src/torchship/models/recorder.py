@@ -15,22 +15,23 @@ import torch
 from torch import Tensor
 
 from torchship.bundle.manifest import Evaluation, Latency, Origin
-from torchship.errors import SourceError, UsageError
+from torchship.errors import SourceError
 from torchship.models import batch, eager, state
+from torchship.models.calibration import write_calibration
 from torchship.models.contradictions import check_labels, check_sizes
 from torchship.models.evaluation import LabelledData, evaluation_data
 from torchship.models.model import Axes, Model
 from torchship.models.outputs import Seen, dtype_name, floating_epsilon, output_names, output_specs
 from torchship.models.precision import Coarsest
 from torchship.models.reference import Reference, SampleFiles
-from torchship.models.samples import FreshInput, example_for, flat_example, fresh_inputs
+from torchship.models.samples import FreshInput, example_for, fresh_inputs
 from torchship.models.scoring import Judge, predictor, score
 from torchship.models.ties import Undecided, undecided
 from torchship.signature import Dim, Signature, TensorSpec
 from torchship.signature.tree import Constant
 from torchship.verify import evaluate_scores
 
-_CALIBRATION = 256  # examples kept for calibration
+_CALIBRATION = "calibration.npz"
 _SLICE = 100  # rows of labelled data a call
 _SECONDS = 0.5  # of timing eager, for each number of threads
 _CONSTANT = ("zero",)  # all elements the same: a normalisation leaves nothing but rounding, and a sort but ties
@@ -48,8 +49,8 @@ class Recorder:
         self._chooses = True  # among elements, by an arg-max, a sort, a top-k; False as soon as it is seen not to
         self._ties: dict[int, Undecided] = {}  # likewise: what hangs on which of equal scores comes first
 
-    def record(self, source_name: str, evaluate: Any = None) -> Reference:
-        """Run everything; ``evaluate``, where it is given, takes the place of the source's own."""
+    def record(self, source_name: str, evaluate: Any = None, calibration: Any = None) -> Reference:
+        """Run everything; ``evaluate`` and ``calibration``, where they are given, take the place of the source's."""
         origin = self._origin(source_name)  # before anything runs: some models write into their own buffers
         axes, note = batch.propose(self.model)
         self.notes += [note] if note else []
@@ -77,13 +78,14 @@ class Recorder:
         latency = self._latency(inputs[0].tensors, signature)
         data = evaluation_data(self.model, self.model.description.evaluate if evaluate is None else evaluate)
         evaluation = self._evaluation(data, signature)
-        calibration = self._calibration()
+        typical = self.model.description.calibration if calibration is None else calibration
+        calibrated = self._calibration(typical, signature)
         samples = self._exact(inputs, answers, axes)
         return Reference(
             signature, origin, samples, latency, floating_epsilon([*example, *tensors]), coarsest.epsilon,
             self.model.description.labels, tuple(self.notes), evaluation,
             evaluate="evaluate.npz" if isinstance(data, LabelledData) else None, judged=callable(data),
-            calibration=calibration,
+            calibration=calibrated,
             native=tuple(form.value for form in self.model.description.native),
             closed={form.value: why for form, why in self.model.description.closed.items()},
             unproven=self._unproven,
@@ -273,24 +275,11 @@ class Recorder:
         ]
         return eager.run(self.model.flat, given)
 
-    def _calibration(self) -> str | None:
-        given = self.model.description.calibration
+    def _calibration(self, given: Any, signature: Signature) -> str | None:
         if given is None:
             return None
-        rows = []
-        for example in given() if callable(given) else given:
-            rows.append(flat_example(self.model, example))
-            if len(rows) == _CALIBRATION:
-                break
-        if not rows:
-            raise UsageError("the calibration data is empty", hint="give a few hundred typical examples")
-        arrays = {
-            f"{row}.{place}": eager.as_array(tensor)
-            for row, tensors in enumerate(rows)
-            for place, tensor in enumerate(tensors)
-        }
-        np.savez(self.folder / "calibration.npz", **arrays)  # type: ignore[arg-type]
-        return "calibration.npz"
+        write_calibration(self.model, given, signature, self.folder / _CALIBRATION)
+        return _CALIBRATION
 
 
 def _dims(axes: tuple[Axes, ...]) -> tuple[Dim, ...]:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from torchship.bundle.artifact import Verdict
 from torchship.errors import ConversionError
 from torchship.models.source import PythonObject, Source
 from torchship.pipeline.evidence import Evidence, read_arrays
@@ -65,6 +66,19 @@ class LiveScorer:
             return ask(worker, inputs, scratch, self._timeout)
 
         return score(self._evaluate, predictor(self._evidence.reference.signature, answer))
+
+
+def drop(verdict: Verdict, evidence: Evidence) -> float:
+    """What an artifact lost of eager's accuracy, as a share; where nothing judges that, of its agreement with eager.
+
+    A single answer that went the other way is a tie, not a loss.
+    """
+    eager, accuracy = evidence.reference.evaluation, verdict.accuracy
+    if eager is None or accuracy is None:
+        return 1.0 - (1.0 if verdict.agreement is None else verdict.agreement)
+    tie = 1 / eager.samples if eager.samples else 1e-3
+    lost = eager.accuracy - accuracy
+    return lost if lost > tie + 1e-9 else 0.0
 
 
 def labelled_accuracy(worker: Worker, evidence: Evidence, scratch: Path, timeout: float) -> float | None:

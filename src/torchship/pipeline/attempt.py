@@ -86,7 +86,7 @@ class Maker:
         self._store = evidence.store
         self._workshop = workshop
         self._source = source
-        self._scorer = scorer
+        self.scorer = scorer
         self.failures = Failures(workshop, source if isinstance(source, Source) else None, evidence)
         self._outcomes: dict[str, Outcome] = {}
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -186,13 +186,13 @@ class Maker:
     def _proven(self, artifact: Artifact, folder: Path) -> tuple[Artifact, Verdict]:
         """Prove the artifact as its builder wants it opened; where that isn't right, as it is opened more plainly."""
         try:
-            return artifact, prove(self._workshop, artifact, folder, self.evidence, self._scorer)
+            return artifact, prove(self._workshop, artifact, folder, self.evidence, self.scorer)
         except (ConversionError, WorkerError):
             plainer = builder_of(artifact.target).plainer(artifact)
             if plainer is None:
                 raise
             self._workshop.tell(artifact.target, "proving it without its runtime's optimisations")
-            return plainer, prove(self._workshop, plainer, folder, self.evidence, self._scorer)
+            return plainer, prove(self._workshop, plainer, folder, self.evidence, self.scorer)
 
     @property
     def _onnx_file(self) -> Path | None:

@@ -19,7 +19,10 @@ class ReferenceResult(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ArtifactResult(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One row: an artifact, or why there is none. ``reproduce``: a script that shows the failure, or its log."""
+    """One row: an artifact, or why there is none. ``reproduce``: a script that shows the failure, or its log.
+
+    ``agreement`` with eager, and ``how``, are told of variants of reduced precision.
+    """
 
     name: str
     target: str
@@ -29,6 +32,8 @@ class ArtifactResult(msgspec.Struct, frozen=True, omit_defaults=True):
     max_abs_diff: float | None = None
     noise_ratio: float | None = None
     accuracy: float | None = None
+    agreement: float | None = None
+    how: str = ""
     latency_ms: Latency | None = None
     size_bytes: int | None = None
     convert_seconds: float | None = None
@@ -89,6 +94,8 @@ def artifact_result(
             "max_abs_diff": shipped.verdict.max_abs_diff,
             "noise_ratio": shipped.verdict.noise_ratio,
             "accuracy": shipped.verdict.accuracy,
+            "agreement": shipped.verdict.agreement,
+            "how": shipped.artifact.variant.how,
             "size_bytes": shipped.size_bytes,
             "settings": shipped.artifact.settings,
         }

@@ -16,7 +16,7 @@ from torchship.errors import ConstraintError, SourceError
 from torchship.measure.choose import Candidate, choose
 from torchship.models.reference import Reference
 from torchship.models.source import PythonObject, Source
-from torchship.pipeline.accuracy import FileScorer
+from torchship.pipeline.accuracy import FileScorer, drop
 from torchship.pipeline.attempt import Made, Maker, Outcome
 from torchship.pipeline.evidence import FOLDER, Evidence
 from torchship.pipeline.key import file_sha256, work_key
@@ -24,6 +24,7 @@ from torchship.pipeline.offering import offering
 from torchship.pipeline.options import ShipOptions
 from torchship.pipeline.pack import pack
 from torchship.pipeline.plan import Plan, plan
+from torchship.pipeline.reduce import Reducer
 from torchship.pipeline.result import ShipResult, row_result, ship_result
 from torchship.pipeline.store import Store, stored
 from torchship.pipeline.timing import time_all
@@ -61,6 +62,7 @@ def finish(
     """From the evidence on: convert, prove, time, choose, pack."""
     evidence = maker.evidence
     outcomes = offering(make_all(maker, plans, options.jobs))
+    outcomes += Reducer(workshop, maker, options).make_all([each.made for each in outcomes if each.made is not None])
     scripts = maker.failures.publish(options.output, [outcome.row for outcome in outcomes])
     made = [outcome.made for outcome in outcomes if outcome.made is not None]
     if not made:
@@ -100,17 +102,7 @@ def _timings(workshop: Workshop, made: Sequence[Made], evidence: Evidence) -> tu
 
 def _candidate(made: Made, timings: Sequence[Timing], evidence: Evidence) -> Candidate:
     mine = [timing.latency_ms.p50 for timing in timings if timing.name == made.artifact.name]
-    return Candidate(made.artifact.name, min(mine), made.size_bytes, _drop(made, evidence))
-
-
-def _drop(made: Made, evidence: Evidence) -> float:
-    """What it lost of eager's accuracy; a single answer that went the other way is a tie, not a loss."""
-    eager, accuracy = evidence.reference.evaluation, made.verdict.accuracy
-    if eager is None or accuracy is None:
-        return 0.0
-    tie = 1 / eager.samples if eager.samples else 1e-3
-    lost = eager.accuracy - accuracy
-    return lost if lost > tie + 1e-9 else 0.0
+    return Candidate(made.artifact.name, min(mine), made.size_bytes, drop(made.verdict, evidence))
 
 
 @contextmanager
@@ -149,16 +141,21 @@ def observe(workshop: Workshop, store: Store, source: Source, options: ShipOptio
 
 def _observe(workshop: Workshop, folder: str, source: Source, options: ShipOptions) -> Observed:
     workshop.tell("model", "opening and running it")
-    given = options.evaluate
     job = Observe(
         source,
         Path(source.text.partition(":")[0]).name,
         folder,
-        evaluate=given if isinstance(given, PythonObject) else None,
-        evaluate_file=str(given.resolve()) if isinstance(given, Path) else None,
+        *_object_or_file(options.evaluate),
+        *_object_or_file(options.calibration),
     )
     with workshop.worker("observe") as worker:
         return worker.ask(job, Observed, workshop.timeout)
+
+
+def _object_or_file(given: Path | PythonObject | None) -> tuple[PythonObject | None, str | None]:
+    if isinstance(given, Path):
+        return None, str(given.resolve())
+    return given, None
 
 
 def make_all(maker: Maker, plans: Sequence[Plan], jobs: int) -> list[Outcome]:

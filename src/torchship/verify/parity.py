@@ -142,7 +142,7 @@ class Judge:
         exact = eager if sample.exact is None else np.asarray(sample.exact[place])
         if exact.shape != eager.shape:  # a size that depends on values, and came out otherwise in float64
             exact = eager
-        shape = _shape_difference(eager, answer)
+        shape = shape_difference(eager, answer)
         if shape:
             return Finding(sample.name, name, np.inf, np.inf, f"{name}: {shape}")
         if eager.dtype.kind in "biu":
@@ -211,7 +211,8 @@ def _place(name: str, at: Sequence[Any]) -> str:
     return f"{name}{[int(index) for index in at]}" if len(at) else name
 
 
-def _shape_difference(eager: Array, answer: Array) -> str | None:
+def shape_difference(eager: Array, answer: Array) -> str | None:
+    """Say how shape or element type differ; None where they don't."""
     if eager.shape != answer.shape:
         return f"shape {list(answer.shape)} instead of {list(eager.shape)}"
     if eager.dtype.kind != answer.dtype.kind or (eager.dtype.kind in "iu" and eager.dtype != answer.dtype):

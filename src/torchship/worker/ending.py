@@ -6,7 +6,7 @@ import re
 import signal
 
 from torchship.models.places import Place, deepest
-from torchship.worker.protocol import Bisect, Convert, Job, Observe, Open, Run, Score, Time
+from torchship.worker.protocol import Bisect, Convert, Derive, Job, Observe, Open, Rank, Run, Score, Time
 
 _DUMPED = re.compile(r'^ *File "([^"]+)", line (\d+) in (\S+)', re.MULTILINE)
 _DUMP = "(most recent call first):"
@@ -21,21 +21,22 @@ _SIGNALS = {
 }
 
 
+_DOING: dict[type, str] = {
+    Observe: "opening and running the model",
+    Convert: "converting to {0.target} ({0.route})",
+    Derive: "making {0.name} of the {0.artifact.target} artifact",
+    Rank: "looking for the layers of the {0.artifact.target} artifact that suffer most",
+    Bisect: "looking for the layer that departs",
+    Open: "opening the {0.artifact.target} artifact",
+    Run: "running the artifact",
+    Time: "running the artifact",
+    Score: "the user's evaluate function",
+}
+
+
 def doing(job: Job) -> str:
     """What a job does, as the beginning of a sentence."""
-    match job:
-        case Observe():
-            return "opening and running the model"
-        case Convert():
-            return f"converting to {job.target} ({job.route})"
-        case Bisect():
-            return "looking for the layer that departs"
-        case Open():
-            return f"opening the {job.artifact.target} artifact"
-        case Run() | Time():
-            return "running the artifact"
-        case Score():
-            return "the user's evaluate function"
+    return _DOING[type(job)].format(job)
 
 
 def how(status: int) -> str:

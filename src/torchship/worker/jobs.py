@@ -14,11 +14,13 @@ from torchship.measure.memory import resident_mb
 from torchship.targets import Array, Session, builder_of
 from torchship.targets.adapter import open_session
 from torchship.targets.builder import Captured, Form
+from torchship.targets.passes import Calibration, Layered, Work, passes_of
 from torchship.worker.protocol import (
     Bisect,
     Bisected,
     Convert,
     Converted,
+    Derive,
     Handover,
     Job,
     Observe,
@@ -26,6 +28,8 @@ from torchship.worker.protocol import (
     Open,
     Opened,
     Ran,
+    Rank,
+    Ranked,
     Run,
     Score,
     Scored,
@@ -67,7 +71,10 @@ class Jobs:
         watch()
         model = open_source(job.source)
         evaluate = named(job.evaluate) if job.evaluate else Path(job.evaluate_file) if job.evaluate_file else None
-        reference = Recorder(model, Path(job.folder)).record(job.name, evaluate)
+        calibration = (
+            named(job.calibration) if job.calibration else Path(job.calibration_file) if job.calibration_file else None
+        )
+        reference = Recorder(model, Path(job.folder)).record(job.name, evaluate, calibration)
         return Observed(reference, user_files())
 
     @do.register
@@ -93,6 +100,19 @@ class Jobs:
             ) from error
         graph.write(Path(job.folder))
         return Converted(artifact, time.perf_counter() - start)
+
+    @do.register
+    def _derive(self, job: Derive) -> Converted:
+        start = time.perf_counter()
+        work = Work(job.artifact, Path(job.folder), _calibration(job.calibration), job.kept)
+        made = passes_of(job.artifact.target)[job.name].apply(work, job.variant, Path(job.out))
+        return Converted(made, time.perf_counter() - start)
+
+    @do.register
+    def _rank(self, job: Rank) -> Ranked:
+        found = passes_of(job.artifact.target)[job.name]
+        work = Work(job.artifact, Path(job.folder), _calibration(job.calibration))
+        return Ranked(found.sensitive(work, job.seconds) if isinstance(found, Layered) else ())
 
     @do.register
     def _bisect(self, job: Bisect) -> Bisected:
@@ -151,6 +171,10 @@ class Jobs:
         if self._session is None:
             raise WorkerError("no artifact was opened")
         return self._session
+
+
+def _calibration(path: str | None) -> Calibration | None:
+    return None if path is None else Calibration(Path(path))
 
 
 def _read(path: str) -> list[Array]:

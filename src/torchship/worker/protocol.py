@@ -18,6 +18,8 @@ class Observe(msgspec.Struct, frozen=True, tag=True):
     folder: str
     evaluate: PythonObject | None = None
     evaluate_file: str | None = None
+    calibration: PythonObject | None = None
+    calibration_file: str | None = None
     device: str = "cpu"
 
 
@@ -41,6 +43,31 @@ class Convert(msgspec.Struct, frozen=True, tag=True):
     folder: str
     variant: Variant = Variant()
     onnx: str | None = None
+
+
+class Derive(msgspec.Struct, frozen=True, tag=True):
+    """Make a variant of the artifact in ``folder`` by the pass of that name, and write it into ``out``.
+
+    ``kept``: layers that are to stay as they are. ``calibration``: typical inputs, as the reference keeps them.
+    """
+
+    artifact: Artifact
+    folder: str
+    name: str
+    variant: Variant
+    out: str
+    calibration: str | None = None
+    kept: tuple[str, ...] = ()
+
+
+class Rank(msgspec.Struct, frozen=True, tag=True):
+    """Tell by how much answers suffer where a pass touches one layer alone, within ``seconds`` or so."""
+
+    artifact: Artifact
+    folder: str
+    name: str
+    calibration: str | None
+    seconds: float
 
 
 class Open(msgspec.Struct, frozen=True, tag=True):
@@ -99,7 +126,7 @@ class Bisect(msgspec.Struct, frozen=True, tag=True):
     onnx: str | None = None
 
 
-Job = Observe | Convert | Open | Run | Score | Time | Bisect
+Job = Observe | Convert | Derive | Rank | Open | Run | Score | Time | Bisect
 
 
 class Observed(msgspec.Struct, frozen=True):
@@ -114,6 +141,12 @@ class Converted(msgspec.Struct, frozen=True):
 
     artifact: Artifact
     seconds: float
+
+
+class Ranked(msgspec.Struct, frozen=True):
+    """The answer to Rank: layers, the most sensitive first."""
+
+    layers: tuple[str, ...]
 
 
 class Opened(msgspec.Struct, frozen=True):

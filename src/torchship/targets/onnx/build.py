@@ -16,7 +16,7 @@ from torchship.targets.runner import Needs
 if TYPE_CHECKING:
     import onnx_ir
 
-_INLINE_LIMIT = 800_000_000  # bytes; protobuf's own limit is 2 GiB, but writing and reading holds three copies of it
+INLINE_LIMIT = 800_000_000  # bytes; protobuf's own limit is 2 GiB, but writing and reading holds three copies of it
 
 
 class OnnxBuilder:
@@ -102,7 +102,7 @@ def _save(model: onnx_ir.Model, path: Path) -> None:
     import onnx_ir
 
     size = sum(value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value)
-    onnx_ir.save(model, path, external_data=f"{path.name}.data" if size > _INLINE_LIMIT else None)
+    onnx_ir.save(model, path, external_data=f"{path.name}.data" if size > INLINE_LIMIT else None)
 
 
 BUILDER = OnnxBuilder()

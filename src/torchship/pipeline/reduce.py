@@ -1,0 +1,172 @@
+"""Makes variants of reduced precision of what is right in float: each judged by what it loses, and by how much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from torchship.bundle.artifact import Artifact, Row, Variant, Verdict
+from torchship.errors import ConversionError, StorageError, TorchshipError, UnavailableError, WorkerError
+from torchship.pipeline.accuracy import drop
+from torchship.pipeline.attempt import Kept, Made, Maker, Outcome
+from torchship.pipeline.evidence import read_arrays
+from torchship.pipeline.options import ShipOptions
+from torchship.pipeline.workshop import Workshop
+from torchship.targets.passes import Layered, passes_of
+from torchship.verify.reduced import ReducedJudge
+from torchship.worker.protocol import Converted, Derive, Open, Opened, Ran, Rank, Ranked, Run
+
+AUTO = "auto"
+_STATIC = "int8"  # what needs calibration data,
+_DYNAMIC = "int8-dynamic"  # and what is tried without
+_RANKING = 120.0  # seconds for finding the sensitive layers
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A variant with what it loses."""
+
+    artifact: Artifact
+    verdict: Verdict
+    folder: Path
+    seconds: float
+    lost: float
+
+
+class Reducer:
+    """Makes what ``options.quantize`` asks for, of each target that has a pass for it."""
+
+    def __init__(self, workshop: Workshop, maker: Maker, options: ShipOptions) -> None:
+        self._workshop = workshop
+        self._maker = maker
+        self._evidence = maker.evidence
+        self._names = options.quantize
+        self._most = options.constraints.max_drop
+
+    def make_all(self, made: Sequence[Made]) -> list[Outcome]:
+        """One outcome for each artifact and pass, in their order."""
+        return [self._make(each, name) for each in made for name in self._wanted(each.artifact.target)]
+
+    def _wanted(self, target: str) -> Iterator[str]:
+        passes = passes_of(target)
+        skipped = _DYNAMIC if self._evidence.reference.calibration else _STATIC
+        for name, each in passes.items():
+            if name in self._names or (AUTO in self._names and each.gains() and name != skipped):
+                yield name
+
+    def _make(self, made: Made, name: str) -> Outcome:
+        """Never raises what a pass or a runtime raised: that is the row."""
+        target = made.artifact.target
+        label = f"{target}-{name}"
+        store = self._evidence.store
+        record = f"outcome-{label}-of-{made.artifact.route}-{self._most:g}"
+        if (kept := store.get(record, Kept)) is not None:
+            self._workshop.tell(label, "done before")
+            return kept.outcome(store.folder)
+        try:
+            passes_of(target)[name].needs.check(f"the variant {label}")
+            found = self._fitting(made, name)
+        except UnavailableError as error:
+            return Outcome(Row(label, target, "unavailable", name, reason=error.what, hint=error.hint))
+        except TorchshipError as error:
+            self._workshop.tell(label, error.what)
+            row = Row(label, target, "failed", name, made.artifact.route, error.what, error.op, error.where, error.hint)
+            outcome = Outcome(row)
+            if not isinstance(error, (WorkerError, StorageError)):
+                store.put(record, Kept.of(outcome, store.folder))
+            return outcome
+        row = Row(label, target, "ok", name, made.artifact.route)
+        outcome = Outcome(row, Made(found.artifact, found.verdict, found.folder, found.seconds))
+        store.put(record, Kept.of(outcome, store.folder))
+        return outcome
+
+    def _fitting(self, made: Made, name: str) -> _Made:
+        """The variant that loses no more than is allowed, with as few layers left in float as will do.
+
+        Raises:
+            ConversionError: none does, or there is nothing to quantise.
+        """
+        whole = self._try(made, name, ())
+        if whole.lost <= self._most:
+            return whole
+        told = f"loses {whole.lost:.2%} of {self._measure}, {self._most:.2%} is allowed"
+        if not isinstance(passes_of(made.artifact.target)[name], Layered):
+            raise ConversionError(f"made, but it {told}", hint=_LOOSER)
+        self._workshop.tell(f"{made.artifact.target}-{name}", f"{told}: looking for the sensitive layers")
+        layers = self._ranked(made, name)
+        found = self._search(made, name, layers)
+        if found is None:
+            raise ConversionError(
+                f"made, but it {told}; nor does it fit with the most sensitive of its {len(layers)} layers in float",
+                hint=_LOOSER,
+            )
+        return found
+
+    def _search(self, made: Made, name: str, layers: Sequence[str]) -> _Made | None:
+        """Keep 1, 2, 4 … of the most sensitive layers until it fits; then as few between as still fit."""
+        count, below, found = 1, 0, None
+        while found is None and count < len(layers):
+            tried = self._try(made, name, layers[:count])
+            if tried.lost <= self._most:
+                found = tried
+            else:
+                below, count = count, 2 * count
+        while found is not None and count - below > 1:
+            between = (below + count) // 2
+            tried = self._try(made, name, layers[:between])
+            if tried.lost <= self._most:
+                found, count = tried, between
+            else:
+                below = between
+        return found
+
+    @property
+    def _measure(self) -> str:
+        return "accuracy" if self._evidence.reference.evaluation is not None else "agreement with eager"
+
+    def _job(self, made: Made) -> tuple[Artifact, str, str | None]:
+        calibration = self._evidence.reference.calibration
+        return made.artifact, str(made.folder), str(self._evidence.path(calibration)) if calibration else None
+
+    def _ranked(self, made: Made, name: str) -> tuple[str, ...]:
+        artifact, folder, calibration = self._job(made)
+        with self._workshop.worker(f"rank-{artifact.target}-{name}") as worker:
+            return worker.ask(
+                Rank(artifact, folder, name, calibration, _RANKING), Ranked, self._workshop.timeout
+            ).layers
+
+    def _try(self, made: Made, name: str, kept: Sequence[str]) -> _Made:
+        artifact, folder, calibration = self._job(made)
+        label = f"{artifact.target}-{name}"
+        out = self._evidence.store.fresh_folder("artifacts", f"{label}-{len(kept)}")
+        self._workshop.tell(label, "making" + (f" it with {len(kept)} layers in float" if kept else ""))
+        job = Derive(artifact, folder, name, Variant(name), str(out), calibration, tuple(kept))
+        with self._workshop.worker(f"derive-{label}") as worker:
+            done = worker.ask(job, Converted, self._workshop.timeout)
+        self._workshop.tell(label, "judging")
+        verdict = self._verdict(done.artifact, out)
+        return _Made(done.artifact, verdict, out, done.seconds, drop(verdict, self._evidence))
+
+    def _verdict(self, artifact: Artifact, folder: Path) -> Verdict:
+        evidence, timeout = self._evidence, self._workshop.timeout
+        judge = ReducedJudge(evidence.outputs)
+        scratch = self._workshop.folder("answers", artifact.name)
+        with self._workshop.worker(f"prove-{artifact.name}") as worker:
+            worker.ask(Open(artifact, evidence.reference.signature, str(folder), artifact.settings), Opened, timeout)
+            for files in evidence.reference.samples:
+                out = scratch / files.inputs
+                worker.ask(Run(str(evidence.path(files.inputs)), str(out)), Ran, timeout)
+                wrong = judge.add(evidence.sample(files), read_arrays(out))
+                out.unlink()
+                if wrong:
+                    raise ConversionError(
+                        f"made, but it answers wrongly on the input '{files.name}': {wrong}", hint=_LOOSER
+                    )
+            verdict = judge.verdict([files.name for files in evidence.golden_samples])
+            return msgspec.structs.replace(verdict, accuracy=self._maker.scorer.accuracy(worker, scratch))
+
+
+_LOOSER = "leave it in float (--quantize none), or allow more with --max-drop"

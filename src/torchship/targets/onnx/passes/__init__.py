@@ -1,0 +1,1 @@
+"""What makes a smaller or quicker ``.onnx`` of a right one."""

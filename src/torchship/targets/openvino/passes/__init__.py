@@ -1,0 +1,1 @@
+"""What makes a smaller or quicker OpenVINO model of a right one."""

@@ -1,0 +1,135 @@
+"""Variants of reduced precision through the command line: made, judged, chosen, or refused with what they lose."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import torchship
+from torchship.cli.main import main
+
+NET = """
+import numpy as np, torch
+from torch import nn
+
+torch.manual_seed(5)
+X = torch.randn(64, 1, 12, 12)
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(1, 8, 3, padding=1)
+        self.second = nn.Conv2d(8, 8, 3)
+        self.head = nn.Linear(800, 4)
+        with torch.no_grad():  # one channel a thousand times as loud: what all share in a range suffers
+            self.second.weight[0] *= 1000
+            self.head.weight[:, :100] /= 1000
+    def forward(self, x):
+        return self.head(torch.relu(self.second(torch.relu(self.first(x)))).flatten(1))
+
+def nearness(predict):
+    torch.manual_seed(5)
+    right = Net().eval()(X).detach().numpy()
+    return 1 - float(np.abs(predict(X.numpy()) - right).max() / np.abs(right).max())
+
+def net():
+    torch.manual_seed(5)
+    return {"model": Net().eval(), "args": (X[:2],), "dynamic_shapes": {"x": {0: "batch"}}, "evaluate": nearness,
+            "calibration": [X[at : at + 8] for at in range(0, 64, 8)]}
+
+def plain():
+    torch.manual_seed(5)
+    return {"model": nn.Linear(4, 3).eval(), "args": (torch.randn(2, 4),), "dynamic_shapes": {"input": {0: "batch"}}}
+"""
+
+
+def _ship(capsys, *args) -> tuple[int, dict]:
+    status = main(["ship", *map(str, args), "--json"])
+    return status, json.loads(capsys.readouterr().out)
+
+
+def _rows(told) -> dict:
+    return {each["name"]: each for each in told["artifacts"]}
+
+
+def test_int8_digits_are_a_third_of_the_size_and_as_right(digits_checkpoint, tmp_path, capsys):
+    status, told = _ship(
+        capsys, digits_checkpoint, "-o", tmp_path / "b", "--targets", "onnx", "--quantize", "int8,fp16",
+        "--max-drop", "0.005",
+    )  # fmt: skip
+    assert status == 0
+    rows = _rows(told)
+    assert {name: row["status"] for name, row in rows.items()} == dict.fromkeys(
+        ("onnx", "onnx-int8", "onnx-fp16"), "ok"
+    )
+    assert rows["onnx-int8"]["size_bytes"] <= 0.35 * rows["onnx"]["size_bytes"]
+    assert rows["onnx-int8"]["accuracy"] >= rows["onnx"]["accuracy"] - 0.005
+    assert rows["onnx-int8"]["variant"] == "int8"
+    image = np.zeros((3, 1, 28, 28), np.uint8)
+    with (
+        torchship.load(tmp_path / "b", artifact="onnx-int8") as small,
+        torchship.load(tmp_path / "b", artifact="onnx") as usual,
+    ):
+        assert (small(image).argmax(1) == usual(image).argmax(1)).all()
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    path = tmp_path_factory.mktemp("reduce") / "loud.py"
+    path.write_text(NET)
+    return path
+
+
+@pytest.mark.slow
+def test_what_loses_too_much_keeps_its_sensitive_layers_in_float(source, tmp_path, capsys):
+    args = (f"{source}:net", "-o", tmp_path / "b", "--targets", "openvino", "--quantize", "int8")
+    status, told = _ship(capsys, *args, "--max-drop", "1")
+    assert status == 0
+    lost = 1 - _rows(told)["openvino-int8"]["accuracy"]
+    assert lost > 0.002
+    status, told = _ship(capsys, *args, "--max-drop", f"{lost * 0.6:.6f}")
+    row = _rows(told)["openvino-int8"]
+    assert row["status"] == "ok", row
+    assert row["how"].startswith("in float stayed ")
+    assert 1 - row["accuracy"] <= lost * 0.6
+    status, told = _ship(capsys, *args)
+    assert status == 0
+    row = _rows(told)["openvino-int8"]
+    assert row["status"] == "failed"
+    assert "0.00% is allowed" in row["reason"]
+    assert "--max-drop" in row["hint"]
+    assert told["chosen"] == "openvino"
+
+
+def test_auto_tries_what_the_host_gains_from(source, tmp_path, capsys):
+    status, told = _ship(
+        capsys, f"{source}:plain", "-o", tmp_path / "b", "--targets", "onnx", "--quantize", "auto", "--max-drop", "0.5"
+    )
+    assert status == 0
+    rows = _rows(told)
+    assert set(rows) == {"onnx", "onnx-int8-dynamic"}
+    assert 0 <= rows["onnx-int8-dynamic"]["agreement"] <= 1
+    assert "accuracy" not in rows["onnx-int8-dynamic"]
+
+
+def test_bad_wishes_are_told(source, tmp_path, capsys):
+    status, told = _ship(capsys, f"{source}:plain", "-o", tmp_path / "b", "--quantize", "int7")
+    assert status == 2
+    assert "int7" in told["error"]
+    assert "int8-dynamic" in told["hint"]
+    status, told = _ship(
+        capsys, f"{source}:plain", "-o", tmp_path / "b", "--targets", "onnx", "--quantize", "int8", "--max-drop", "1"
+    )
+    assert status == 0
+    row = _rows(told)["onnx-int8"]
+    assert row["status"] == "failed"
+    assert "--calibration" in row["hint"]
+    np.savez(tmp_path / "wrong.npz", input=np.zeros((9, 5), np.float32))
+    status, told = _ship(
+        capsys, f"{source}:plain", "-o", tmp_path / "b", "--quantize", "int8", "--calibration", tmp_path / "wrong.npz"
+    )
+    assert status == 2
+    assert "doesn't fit" in told["error"]
+    assert (tmp_path / "b" / "manifest.json").is_file()
