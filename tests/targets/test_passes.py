@@ -15,7 +15,7 @@ from torchship.signature.tree import Leaf
 from torchship.targets import builder_of
 from torchship.targets.adapter import open_session
 from torchship.targets.builder import Captured, Form
-from torchship.targets.passes import Calibration, Layered, Work, every_pass, passes_of
+from torchship.targets.passes import Calibration, Layered, Work, every_pass, pass_names, pass_of
 
 torch.manual_seed(3)
 NET = nn.Sequential(
@@ -67,10 +67,10 @@ def _bytes(folder) -> int:
     [("fp16", 0.6, 2e-3), ("int8-weights", 0.45, 2e-2), ("int8", 0.6, 8e-2), ("int8-dynamic", 0.5, 8e-2)],
 )
 def test_a_pass_makes_it_smaller_and_stays_near(work, eager, tmp_path, name, share, off):
-    if name not in passes_of(work.source.target):
+    if name not in pass_names(work.source.target):
         assert (work.source.target, name) == ("openvino", "int8-dynamic")
         return
-    made = passes_of(work.source.target)[name].apply(work, Variant(name), tmp_path)
+    made = pass_of(work.source.target, name).apply(work, Variant(name), tmp_path)
     assert made.name == f"{work.source.target}-{name}"
     assert made.variant.label == name
     assert _bytes(tmp_path) <= share * _bytes(work.folder)
@@ -80,7 +80,7 @@ def test_a_pass_makes_it_smaller_and_stays_near(work, eager, tmp_path, name, sha
 
 def test_layers_that_are_kept_stay_in_float(work, eager, tmp_path, monkeypatch):
     monkeypatch.setattr("torchship.targets.onnx.passes.int8._is_quicker", lambda *_: True)
-    made = passes_of(work.source.target)["int8"]
+    made = pass_of(work.source.target, "int8")
     assert isinstance(made, Layered)
     layers = made.sensitive(work, 60.0)
     assert len(layers) == 4
@@ -98,7 +98,7 @@ def test_where_int8_is_no_quicker_weights_alone_are_kept_in_it(work, eager, tmp_
     if work.source.target != "onnx":
         return
     monkeypatch.setattr("torchship.targets.onnx.passes.int8._is_quicker", lambda *_: False)
-    made = passes_of("onnx")["int8"].apply(work, Variant("int8"), tmp_path)
+    made = pass_of("onnx", "int8").apply(work, Variant("int8"), tmp_path)
     assert "int8 weights alone" in made.variant.how
     assert not any(node.op_type == "QuantizeLinear" for node in onnx.load(tmp_path / "model.onnx").graph.node)
     assert np.abs(_answer(made, tmp_path) - eager).max() < 0.02 * np.abs(eager).max()
@@ -106,7 +106,7 @@ def test_where_int8_is_no_quicker_weights_alone_are_kept_in_it(work, eager, tmp_
 
 def test_without_typical_inputs_static_quantisation_says_what_it_needs(work, tmp_path):
     with pytest.raises(ConversionError, match="needs typical inputs") as caught:
-        passes_of(work.source.target)["int8"].apply(Work(work.source, work.folder), Variant("int8"), tmp_path)
+        pass_of(work.source.target, "int8").apply(Work(work.source, work.folder), Variant("int8"), tmp_path)
     assert "--calibration" in str(caught.value.hint)
 
 
@@ -126,11 +126,11 @@ def test_a_model_without_weights_has_nothing_to_quantise(tmp_path):
         ("fp16", "no float32 w"),
     ):
         with pytest.raises(ConversionError, match=told):
-            passes_of("onnx")[name].apply(given, Variant(name), tmp_path)
+            pass_of("onnx", name).apply(given, Variant(name), tmp_path)
 
 
 def test_passes_are_found_by_their_files():
-    assert {"int8", "int8-dynamic", "int8-weights", "fp16"} <= set(passes_of("onnx"))
-    assert "bf16" in passes_of("openvino")
-    assert passes_of("exported") == {}
+    assert {"int8", "int8-dynamic", "int8-weights", "fp16"} <= set(pass_names("onnx"))
+    assert "bf16" in pass_names("openvino")
+    assert pass_names("exported") == ()
     assert set(every_pass()) >= {"bf16", "fp16", "int8", "int8-dynamic", "int8-weights"}

@@ -28,12 +28,16 @@ class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Shipped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An artifact that was loaded, run and found right (or is ``unverified``), with what was found."""
+    """An artifact that was loaded, run and found right (or is ``unverified``), with what was found.
+
+    ``fits``: whether it met the constraints that it was shipped under.
+    """
 
     artifact: Artifact
     verdict: Verdict
     size_bytes: int
     status: Literal["ok", "unverified"] = "ok"
+    fits: bool = True
 
 
 class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,6 +61,8 @@ class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a bundle is. ``shipped`` is ordered best first: what ``load`` tries one after the other.
 
+    ``preference``: what came first in the choice: ``latency``, ``throughput``, ``size`` or ``accuracy``.
+    ``front``: names of the artifacts that no other beats in all of what was measured (the Pareto front).
     ``golden``: paths of the golden samples below the bundle. ``readable_by``: the first torchship that reads it.
     """
 
@@ -72,6 +78,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     labels: tuple[str, ...] = ()
     evaluation: Evaluation | None = None
     why: str = ""
+    preference: str = "latency"
+    front: tuple[str, ...] = ()
     readable_by: str = READABLE_BY
 
     def find(self, name: str) -> Shipped | None:
@@ -87,7 +95,11 @@ class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What was measured of one artifact (or of ``eager``) on one host, at one batch size and one setting."""
+    """What was measured of one artifact (or of ``eager``) on one host, at one batch size and one setting.
+
+    ``rounds``: the median of each round of the race with the other artifacts, in milliseconds; from them the noise can
+    be told.
+    """
 
     name: str
     latency_ms: Latency
@@ -96,6 +108,7 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     convert_seconds: float = 0.0
     open_seconds: float = 0.0
     peak_mb: float = 0.0
+    rounds: tuple[float, ...] = ()
 
 
 class Measurements(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,7 +123,12 @@ class Measurements(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     manifest: str = ""
 
     def best(self, name: str, batch: int | None = None) -> Timing | None:
-        """Give the quickest timing of ``name`` (at ``batch``, or at the smallest batch measured)."""
+        """Give the quickest timing of ``name`` (at ``batch``, or at the smallest batch measured).
+
+        What was raced side by side with the others goes before what was not.
+        """
         mine = [timing for timing in self.timings if timing.name == name]
         size = batch if batch is not None else min((timing.batch for timing in mine), default=0)
-        return min((t for t in mine if t.batch == size), key=lambda t: t.latency_ms.p50, default=None)
+        final = [timing for timing in mine if timing.batch == size]
+        final = [timing for timing in final if timing.rounds] or final
+        return min(final, key=lambda t: t.latency_ms.p50, default=None)

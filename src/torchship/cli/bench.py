@@ -62,7 +62,7 @@ def run(options: Namespace, output: Output) -> int:
         bundle = stack.enter_context(open_bundle(options.bundle))
         entrants, skipped = _enter(bundle, options.artifact, options.threads, stack)
         measured = [
-            one for size in _sizes(bundle.manifest.signature, options.batch)
+            one for size in sizes_of(bundle.manifest.signature, options.batch)
             for one in _race(bundle, entrants, size, options.seconds)
         ]  # fmt: skip
     output.result({"bundle": str(options.bundle), "measured": measured, "skipped": skipped, "host": this_host()})
@@ -120,7 +120,7 @@ def _open(bundle: Bundle, shipped: Shipped, threads: int | None, stack: ExitStac
     return _Entrant(artifact.name, settings.threads or cores(), session)
 
 
-def _sizes(signature: Signature, wanted: Sequence[int] | None) -> list[int]:
+def sizes_of(signature: Signature, wanted: Sequence[int] | None) -> list[int]:
     """The batch sizes that the model takes, of those that are wanted; 0 where it has no batch."""
     batch = signature.batch
     if batch is None:
@@ -135,7 +135,7 @@ def _sizes(signature: Signature, wanted: Sequence[int] | None) -> list[int]:
 def _race(bundle: Bundle, entrants: Sequence[_Entrant], size: int, seconds: float) -> list[Measured]:
     from torchship.measure.latency import quantiles, race
 
-    inputs = _inputs(bundle, size)
+    inputs = inputs_of(bundle, size)
     turns = [lambda share, one=one: one.session.time(inputs, share) for one in entrants]
     found = []
     for one, milliseconds in zip(entrants, race(turns, seconds=seconds), strict=True):
@@ -145,7 +145,7 @@ def _race(bundle: Bundle, entrants: Sequence[_Entrant], size: int, seconds: floa
     return found
 
 
-def _inputs(bundle: Bundle, size: int) -> list[Array]:
+def inputs_of(bundle: Bundle, size: int) -> list[Array]:
     """The first golden sample, its rows repeated to a batch of ``size``."""
     import numpy as np
 

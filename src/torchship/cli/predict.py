@@ -29,6 +29,7 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--key", metavar="FILE.pub", action="append", help="must be signed by this key; may be repeated"
     )
+    parser.add_argument("--tune", action="store_true", help="find the best number of threads at the first load here")
     parser.add_argument("--out", metavar="FILE.json", help="write the answers there instead of printing them")
 
 
@@ -59,7 +60,9 @@ def _model(options: Namespace, given: list[Given]) -> ShippedModel:
             first = given[0].read()
             given[0] = Given(given[0].name, lambda: first)
             return load_torchscript(path, first, given[0].name)
-    return load(options.bundle, artifact=options.artifact, target=options.target, trusted_keys=options.key)
+    return load(
+        options.bundle, artifact=options.artifact, target=options.target, trusted_keys=options.key, tune=options.tune
+    )
 
 
 def _may_be_torchscript(path: str) -> bool:

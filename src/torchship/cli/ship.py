@@ -52,6 +52,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-latency-ms", type=float, metavar="X")
     parser.add_argument("--max-size-mb", type=float, metavar="Y")
     parser.add_argument(
+        "--prefer", choices=("latency", "throughput", "size", "accuracy"), default="latency",
+        help="what the choice goes by (default: latency)",
+    )  # fmt: skip
+    parser.add_argument(
         "--timeout", type=float, default=600.0, metavar="S", help="seconds that one step of a conversion may take"
     )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="conversions at once")
@@ -60,7 +64,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Ship; exit status 4 where no target could be made or none fits."""
     _needs_torch()
-    from torchship.measure.choose import Constraints
+    from torchship.measure.choose import Constraints, Preference
     from torchship.models.source import parse
     from torchship.pipeline.options import ShipOptions, quantize_option
     from torchship.pipeline.ship import ship_source
@@ -78,7 +82,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         Path(options.output),
         options.targets,
         _data("--evaluate", options.evaluate),
-        Constraints(options.max_drop, options.max_latency_ms, options.max_size_mb),
+        Constraints(options.max_drop, options.max_latency_ms, options.max_size_mb, Preference(options.prefer)),
         options.timeout,
         options.jobs,
         quantize_option(options.quantize),

@@ -22,7 +22,7 @@ from torchship.models.source import parse
 from torchship.pipeline.accuracy import LiveScorer
 from torchship.pipeline.attempt import Maker
 from torchship.pipeline.evidence import FOLDER, Evidence
-from torchship.pipeline.options import ShipOptions, quantize_option
+from torchship.pipeline.options import ShipOptions, preference_option, quantize_option
 from torchship.pipeline.plan import forms_of, plan
 from torchship.pipeline.ship import finish, refusing_all, ship_source
 from torchship.pipeline.store import Store
@@ -49,6 +49,7 @@ def ship(  # noqa: PLR0913 - the public call: each is a thing the user may want 
     max_latency_ms: float | None = None,
     max_size_mb: float | None = None,
     quantize: str = "none",
+    prefer: str = "latency",
     timeout: float = 600.0,
     jobs: int = 2,
     tell: Tell = silent,
@@ -62,10 +63,8 @@ def ship(  # noqa: PLR0913 - the public call: each is a thing the user may want 
     Raises:
         TorchshipError: see ``torchship.errors``; nothing was written then, and an older bundle is still there.
     """
-    options = ShipOptions(
-        Path(output), targets, None, Constraints(max_drop, max_latency_ms, max_size_mb), timeout, jobs,
-        quantize_option(quantize),
-    )  # fmt: skip
+    wanted = Constraints(max_drop, max_latency_ms, max_size_mb, preference_option(prefer))
+    options = ShipOptions(Path(output), targets, None, wanted, timeout, jobs, quantize_option(quantize))
     if isinstance(model, str):
         ship_source(parse(model), options, tell)
         return open_bundle(Path(output))

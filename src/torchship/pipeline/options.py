@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from torchship.errors import UsageError
-from torchship.measure.choose import Constraints
+from torchship.measure.choose import Constraints, Preference
 from torchship.models.source import PythonObject
 
 
@@ -25,6 +25,19 @@ class ShipOptions(msgspec.Struct, frozen=True):
     jobs: int = 2
     quantize: tuple[str, ...] = ()
     calibration: Path | PythonObject | None = None
+
+
+def preference_option(given: str) -> Preference:
+    """Read ``prefer``.
+
+    Raises:
+        UsageError: an unknown word; lists the known.
+    """
+    try:
+        return Preference(given)
+    except ValueError:
+        known = ", ".join(each.value for each in Preference)
+        raise UsageError(f"prefer is {given!r}", hint=f"one of: {known}") from None
 
 
 def quantize_option(given: str) -> tuple[str, ...]:

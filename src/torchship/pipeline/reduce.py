@@ -15,7 +15,7 @@ from torchship.pipeline.attempt import Kept, Made, Maker, Outcome
 from torchship.pipeline.evidence import read_arrays
 from torchship.pipeline.options import ShipOptions
 from torchship.pipeline.workshop import Workshop
-from torchship.targets.passes import Layered, passes_of
+from torchship.targets.passes import Layered, gaining, pass_names, pass_of
 from torchship.verify.reduced import ReducedJudge
 from torchship.worker.protocol import Converted, Derive, Open, Opened, Ran, Rank, Ranked, Run
 
@@ -51,11 +51,9 @@ class Reducer:
         return [self._make(each, name) for each in made for name in self._wanted(each.artifact.target)]
 
     def _wanted(self, target: str) -> Iterator[str]:
-        passes = passes_of(target)
         skipped = _DYNAMIC if self._evidence.reference.calibration else _STATIC
-        for name, each in passes.items():
-            if name in self._names or (AUTO in self._names and each.gains() and name != skipped):
-                yield name
+        tried = [name for name in gaining(target) if name != skipped] if AUTO in self._names else []
+        yield from (name for name in pass_names(target) if name in self._names or name in tried)
 
     def _make(self, made: Made, name: str) -> Outcome:
         """Never raises what a pass or a runtime raised: that is the row."""
@@ -67,7 +65,7 @@ class Reducer:
             self._workshop.tell(label, "done before")
             return kept.outcome(store.folder)
         try:
-            passes_of(target)[name].needs.check(f"the variant {label}")
+            pass_of(target, name).needs.check(f"the variant {label}")
             found = self._fitting(made, name)
         except UnavailableError as error:
             return Outcome(Row(label, target, "unavailable", name, reason=error.what, hint=error.hint))
@@ -93,7 +91,7 @@ class Reducer:
         if whole.lost <= self._most:
             return whole
         told = f"loses {whole.lost:.2%} of {self._measure}, {self._most:.2%} is allowed"
-        if not isinstance(passes_of(made.artifact.target)[name], Layered):
+        if not isinstance(pass_of(made.artifact.target, name), Layered):
             raise ConversionError(f"made, but it {told}", hint=_LOOSER)
         self._workshop.tell(f"{made.artifact.target}-{name}", f"{told}: looking for the sensitive layers")
         layers = self._ranked(made, name)

@@ -47,13 +47,14 @@ class ArtifactResult(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ShipResult(msgspec.Struct, frozen=True):
-    """The object of ``ship --json``. ``notes`` are what the user should know of the model."""
+    """The object of ``ship --json``. ``notes`` are what the user should know of the model, ``front`` as in Manifest."""
 
     bundle: str
     chosen: str
     why: str
     reference: ReferenceResult
     artifacts: tuple[ArtifactResult, ...]
+    front: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -70,6 +71,7 @@ def ship_result(
         manifest.why,
         ReferenceResult(eager.latency_ms, evaluation.accuracy if evaluation else None),
         tuple(artifact_result(row, manifest, measurements, scripts) for row in manifest.rows),
+        manifest.front,
         notes,
     )
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 
 from torchship.bundle.artifact import Row
-from torchship.bundle.manifest import Timing
+from torchship.bundle.manifest import Measurements, Timing
 from torchship.bundle.publish import Staging
 from torchship.errors import ConstraintError, SourceError
-from torchship.measure.choose import Candidate, choose
+from torchship.measure.choose import Candidate, Preference, choose
 from torchship.models.reference import Reference
 from torchship.models.source import PythonObject, Source
 from torchship.pipeline.accuracy import FileScorer, drop
@@ -27,7 +27,7 @@ from torchship.pipeline.plan import Plan, plan
 from torchship.pipeline.reduce import Reducer
 from torchship.pipeline.result import ShipResult, row_result, ship_result
 from torchship.pipeline.store import Store, stored
-from torchship.pipeline.timing import time_all
+from torchship.pipeline.timing import THROUGHPUT_BATCH, time_all
 from torchship.pipeline.workshop import Tell, Workshop, silent
 from torchship.worker.protocol import Observe, Observed
 
@@ -69,10 +69,10 @@ def finish(
         error = ConstraintError("no target could be made", where=_told(outcomes), hint=_see(scripts))
         error.artifacts = [row_result(outcome.row, scripts) for outcome in outcomes]
         raise error
-    timings = _timings(workshop, made, evidence)
-    order, why = choose([_candidate(each, timings, evidence) for each in made], options.constraints)
+    timings = _timings(workshop, made, evidence, options.constraints.prefer)
+    choice = choose([_candidate(each, timings, evidence) for each in made], options.constraints)
     workshop.tell("bundle", "packing")
-    manifest, measurements = pack(staging, evidence, outcomes, timings, order, why)
+    manifest, measurements = pack(staging, evidence, outcomes, timings, choice, options.constraints.prefer.value)
     return ship_result(str(options.output), manifest, measurements, evidence.reference.notes, scripts)
 
 
@@ -90,19 +90,24 @@ class _Timings(msgspec.Struct, frozen=True):
     timings: tuple[Timing, ...]
 
 
-def _timings(workshop: Workshop, made: Sequence[Made], evidence: Evidence) -> tuple[Timing, ...]:
+def _timings(workshop: Workshop, made: Sequence[Made], evidence: Evidence, prefer: Preference) -> tuple[Timing, ...]:
     """Time them side by side, unless these very ones were timed before; one more, and all are timed anew."""
-    record = "timings-" + "-".join(f"{each.artifact.name}.{each.artifact.route}" for each in made)
+    many = THROUGHPUT_BATCH if prefer is Preference.THROUGHPUT else 1
+    record = f"timings-{many}-" + "-".join(f"{each.artifact.name}.{each.artifact.route}" for each in made)
     kept = evidence.store.get(record, _Timings)
     if kept is None:
-        kept = _Timings(time_all(workshop, made, evidence))
+        kept = _Timings(time_all(workshop, made, evidence, many))
         evidence.store.put(record, kept)
     return kept.timings
 
 
 def _candidate(made: Made, timings: Sequence[Timing], evidence: Evidence) -> Candidate:
-    mine = [timing.latency_ms.p50 for timing in timings if timing.name == made.artifact.name]
-    return Candidate(made.artifact.name, min(mine), made.size_bytes, drop(made.verdict, evidence))
+    best = Measurements("", {}, tuple(timings)).best(made.artifact.name)
+    assert best is not None
+    return Candidate(
+        made.artifact.name, best.latency_ms.p50, made.size_bytes, drop(made.verdict, evidence),
+        max(best.batch, 1) / best.latency_ms.p50 * 1e3, best.peak_mb, best.rounds,
+    )  # fmt: skip
 
 
 @contextmanager

@@ -13,16 +13,11 @@ from typing import TypeVar
 
 import msgspec
 
+from torchship.measure.tuned import cache_folder
+
 _T = TypeVar("_T", bound=msgspec.Struct)
 _ENTRIES = 16  # kept at most: an entry holds a model several times over
 _BYTES = 8_000_000_000
-
-
-def cache_folder() -> Path:
-    """``$TORCHSHIP_CACHE``, else ``torchship`` in the user's own cache folder."""
-    if given := os.environ.get("TORCHSHIP_CACHE"):
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torchship"
 
 
 class Store:

@@ -6,13 +6,17 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
+from torchship.bundle.artifact import Artifact, Settings
 from torchship.bundle.manifest import Shipped
 from torchship.bundle.opening import Bundle, open_bundle
 from torchship.bundle.trust import check_trust
 from torchship.errors import RefusedError, TorchshipError, UnavailableError, UsageError
+from torchship.measure import tuned
+from torchship.measure.cores import cores
 from torchship.measure.host import misfit
 from torchship.runtime.bare import is_bare_onnx, load_onnx
 from torchship.runtime.model import ShippedModel
@@ -23,7 +27,7 @@ from torchship.targets.adapter import open_session
 _log = logging.getLogger("torchship")
 
 
-def load(
+def load(  # noqa: PLR0913 - the public call: each is a thing the user may want to say
     path: str | os.PathLike[str],
     *,
     artifact: str | None = None,
@@ -32,6 +36,7 @@ def load(
     threads: int | None = None,
     self_test: bool = True,
     avoid: Sequence[str] = (),
+    tune: bool = False,
 ) -> ShippedModel:
     """Load a bundle: check every file, open the best artifact for this host, run its golden samples.
 
@@ -42,6 +47,7 @@ def load(
         trusted_keys: public keys, one of which must have signed the bundle.
         threads: intra-op threads, in place of the number that was measured best.
         self_test: run the golden samples through the artifact before it is trusted.
+        tune: find the best number of threads, some seconds long, unless that was found on this host before.
         avoid: packages (``torch``); artifacts that need one of them are tried after all others.
 
     Raises:
@@ -59,8 +65,14 @@ def load(
         bundle = open_bundle(path)
         try:
             shipped = candidates(bundle, artifact, target)
+            record = tuned.read(bundle.folder)
+            if record is not None and bundle.manifest.preference == "latency":
+                shipped = sorted(shipped, key=record.order)
             shipped.sort(key=lambda one: any(package in one.artifact.host.packages for package in avoid))
-            model = _first(bundle, shipped, threads, self_test)
+            wanted = _Wanted(record, threads, self_test)
+            model = _first(bundle, shipped, wanted)
+            if tune and threads is None and model.artifact.name not in wanted.known and bundle.manifest.golden:
+                model = _retuned(bundle, model, wanted)
         except BaseException as error:
             bundle.close()
             if bundle.replaced and isinstance(error, Exception):
@@ -71,12 +83,46 @@ def load(
         model.close()  # another bundle took its place between the check of the files and their opening
 
 
-def _first(bundle: Bundle, shipped: list[Shipped], threads: int | None, test: bool) -> ShippedModel:
+class _Wanted(NamedTuple):
+    """How to open an artifact. ``record``: what tuning found here; ``threads`` in place of its number of them."""
+
+    record: tuned.Record | None
+    threads: int | None
+    test: bool
+
+    @property
+    def known(self) -> set[str]:
+        """The artifacts that were tuned here."""
+        return {each.artifact for each in self.record.entries} if self.record is not None else set()
+
+    def settings(self, artifact: Artifact) -> Settings:
+        """Those that were found quickest here, else those that it was shipped with, with no more threads than cores."""
+        entry = self.record.find(artifact.name) if self.record is not None else None
+        settings = entry.settings if entry is not None else artifact.settings
+        threads = settings.threads if self.threads is None else self.threads
+        if self.threads is None and entry is None and threads > 1:
+            threads = min(threads, cores())
+        return msgspec.structs.replace(settings, threads=threads)
+
+
+def _retuned(bundle: Bundle, model: ShippedModel, wanted: _Wanted) -> ShippedModel:
+    """The same artifact with the settings that are quickest here."""
+    from torchship.runtime.quick import tune_quickly
+
+    shipped = bundle.manifest.find(model.artifact.name)
+    assert shipped is not None
+    record = tune_quickly(bundle, shipped)
+    again = ShippedModel(bundle, shipped, _open(bundle, shipped, wanted._replace(record=record)), model.notes)
+    model.release()
+    return again
+
+
+def _first(bundle: Bundle, shipped: list[Shipped], wanted: _Wanted) -> ShippedModel:
     """Open the first of ``shipped`` that runs, and runs right, on this host."""
     notes: list[str] = []
     for one in shipped:
         try:
-            session = _open(bundle, one, threads, test)
+            session = _open(bundle, one, wanted)
         except RefusedError:
             raise  # an artifact that reaches out of its folder: nothing else in the bundle is to be trusted either
         except Exception as error:  # noqa: BLE001 - whatever a runtime raises, the next artifact may do
@@ -104,15 +150,12 @@ def candidates(bundle: Bundle, artifact: str | None, target: str | None) -> list
     return shipped
 
 
-def _open(bundle: Bundle, shipped: Shipped, threads: int | None, test: bool) -> Session:
+def _open(bundle: Bundle, shipped: Shipped, wanted: _Wanted) -> Session:
     if why := misfit(shipped.artifact.host):
         raise UnavailableError(why)
-    settings = shipped.artifact.settings
-    if threads is not None:
-        settings = msgspec.structs.replace(settings, threads=threads)
     folder = bundle.artifact_folder(shipped.artifact.name)
-    session = open_session(shipped.artifact, folder, bundle.manifest.signature, settings)
-    if test:
+    session = open_session(shipped.artifact, folder, bundle.manifest.signature, wanted.settings(shipped.artifact))
+    if wanted.test:
         try:
             run_self_test(bundle, shipped, session)
         except BaseException:

@@ -70,9 +70,13 @@ class ShippedModel:
 
     def close(self) -> None:
         """Give back the runtime's memory and scratch files; the model can't be called any more."""
+        self.release()
+        self._bundle.close()
+
+    def release(self) -> None:
+        """Give back the runtime's memory alone: the bundle is another's, too."""
         self._session.close()
         self._session = _Closed()
-        self._bundle.close()
 
     def __enter__(self) -> ShippedModel:
         return self

@@ -1,16 +1,18 @@
 """What makes a smaller or quicker artifact of a right one, in its own format: one file each, in ``NAME/passes/``.
 
 A pass offers itself as ``PASS``; it is found by its file's name, which is also what ``--quantize`` calls it
-(``int8_dynamic`` is ``int8-dynamic``), and the precision of the variant that it makes.
+(``int8_dynamic`` is ``int8-dynamic``), and the precision of the variant that it makes. The package says in
+``gaining()`` which of them make a host like this one quicker.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, cast, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -58,10 +60,6 @@ class Pass(Protocol):
 
     needs: Needs
 
-    def gains(self) -> bool:
-        """Whether a host like this one computes quicker with it: what ``--quantize auto`` tries."""
-        ...
-
     def apply(self, work: Work, variant: Variant, out: Path) -> Artifact:
         """Write the new artifact into ``out``.
 
@@ -96,17 +94,29 @@ class Calibration:
                 yield [arrays[f"{row}.{place}"] for place in range(inputs)]
 
 
-def passes_of(target: str) -> dict[str, Pass]:
-    """The target's passes by their names; empty where it has none."""
-    try:
-        package = importlib.import_module(f"{package_of(target)}.passes")
-    except ModuleNotFoundError:
-        return {}
-    return {
-        info.name.replace("_", "-"): cast(Pass, importlib.import_module(f"{package.__name__}.{info.name}").PASS)
-        for info in pkgutil.iter_modules(package.__path__)
-        if not info.name.startswith("_")
-    }
+def pass_names(target: str) -> tuple[str, ...]:
+    """What the target's passes are called; none of them is imported."""
+    package = _package(target)
+    files = pkgutil.iter_modules(package.__path__) if package is not None else ()
+    return tuple(info.name.replace("_", "-") for info in files if not info.name.startswith("_"))
+
+
+def gaining(target: str) -> tuple[str, ...]:
+    """Those by which a host like this one computes quicker: what ``--quantize auto`` tries."""
+    package = _package(target)
+    return cast("tuple[str, ...]", package.gaining()) if package is not None else ()
+
+
+def pass_of(target: str, name: str) -> Pass:
+    """The target's pass of that name."""
+    package = _package(target)
+    assert package is not None
+    return cast(Pass, importlib.import_module(f"{package.__name__}.{name.replace('-', '_')}").PASS)
+
+
+def _package(target: str) -> Any:
+    name = f"{package_of(target)}.passes"
+    return importlib.import_module(name) if importlib.util.find_spec(name) is not None else None
 
 
 def layers_told(kept: Sequence[str]) -> str:
@@ -116,7 +126,7 @@ def layers_told(kept: Sequence[str]) -> str:
 
 def every_pass() -> tuple[str, ...]:
     """The names of all targets' passes."""
-    return tuple(sorted({name for target in known() for name in passes_of(target)}))
+    return tuple(sorted({name for target in known() for name in pass_names(target)}))
 
 
 def renamed(work: Work, variant: Variant, **changes: object) -> Artifact:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from torchship.bundle.artifact import Artifact, Settings
 from torchship.errors import UnavailableError
+from torchship.targets.knobs import Knob
 
 Array = npt.NDArray[Any]
 
@@ -81,6 +82,10 @@ class Runner(Protocol):
 
     def open(self, artifact: Artifact, folder: Path, settings: Settings) -> Session:
         """Open ``folder / artifact.main``; raises what the runtime raises."""
+        ...
+
+    def knobs(self, artifact: Artifact, cores: int) -> tuple[Knob, ...]:
+        """What can be set to make it quicker on a host of so many cores; what weighs most comes first."""
         ...
 
 

@@ -14,7 +14,7 @@ from torchship.measure.memory import resident_mb
 from torchship.targets import Array, Session, builder_of
 from torchship.targets.adapter import open_session
 from torchship.targets.builder import Captured, Form
-from torchship.targets.passes import Calibration, Layered, Work, passes_of
+from torchship.targets.passes import Calibration, Layered, Work, pass_of
 from torchship.worker.protocol import (
     Bisect,
     Bisected,
@@ -105,12 +105,12 @@ class Jobs:
     def _derive(self, job: Derive) -> Converted:
         start = time.perf_counter()
         work = Work(job.artifact, Path(job.folder), _calibration(job.calibration), job.kept)
-        made = passes_of(job.artifact.target)[job.name].apply(work, job.variant, Path(job.out))
+        made = pass_of(job.artifact.target, job.name).apply(work, job.variant, Path(job.out))
         return Converted(made, time.perf_counter() - start)
 
     @do.register
     def _rank(self, job: Rank) -> Ranked:
-        found = passes_of(job.artifact.target)[job.name]
+        found = pass_of(job.artifact.target, job.name)
         work = Work(job.artifact, Path(job.folder), _calibration(job.calibration))
         return Ranked(found.sensitive(work, job.seconds) if isinstance(found, Layered) else ())
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from torchship.bundle.artifact import Artifact, Settings
 from torchship.errors import ConversionError
+from torchship.targets.knobs import Knob, threads_knob
 from torchship.targets.runner import Needs
 from torchship.targets.torchscript.run import TorchSession
 
@@ -38,6 +39,11 @@ class AotiRunner:
             return loader.run(list(inputs))
 
         return TorchSession(call, artifact)
+
+    def knobs(self, artifact: Artifact, cores: int) -> tuple[Knob, ...]:
+        """Threads: torch has no more to set."""
+        del artifact
+        return (threads_knob(cores),)
 
 
 def _load(path: Path) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torchship.bundle.artifact import Artifact, Settings
 from torchship.formats import exported, recognise
+from torchship.targets.knobs import Knob, threads_knob
 from torchship.targets.runner import Needs
 from torchship.targets.torchscript.run import TorchSession
 
@@ -31,6 +32,11 @@ class ExportedRunner:
             warnings.simplefilter("ignore")
             program = torch.export.load(str(path))
             return TorchSession(program.module(), artifact)
+
+    def knobs(self, artifact: Artifact, cores: int) -> tuple[Knob, ...]:
+        """Threads: torch has no more to set."""
+        del artifact
+        return (threads_knob(cores),)
 
 
 RUNNER = ExportedRunner()

@@ -10,6 +10,7 @@ from torchship.bundle.artifact import Artifact, Settings
 from torchship.errors import UsageError
 from torchship.formats import onnx
 from torchship.formats.mapped import mapped
+from torchship.targets.knobs import Knob, threads_knob
 from torchship.targets.runner import Array, Needs
 
 _OPTIMIZATION = {
@@ -63,6 +64,15 @@ class OnnxRunner:
             str(path), _session_options(onnxruntime, settings), providers=["CPUExecutionProvider"]
         )
         return OnnxSession(_run_of(session), artifact)
+
+    def knobs(self, artifact: Artifact, cores: int) -> tuple[Knob, ...]:
+        """Threads, with waiting busily; how far the graph is rewritten (unless it must not be); the memory arena."""
+        rewriting = ("all", "extended", "basic")
+        fixed = "graph_optimization" in artifact.settings.options
+        levels = (
+            () if fixed else (Knob("graph_optimization", tuple({"graph_optimization": each} for each in rewriting)),)
+        )
+        return threads_knob(cores, spinning=True), *levels, Knob("arena", ({"arena": True}, {"arena": False}))
 
 
 def check_external_data(path: Path) -> None:

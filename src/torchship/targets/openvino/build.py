@@ -10,7 +10,6 @@ from torchship.bundle.artifact import Artifact, HostContract, Settings, Variant
 from torchship.lowering.refusal import UnloweredError
 from torchship.targets.builder import Captured, Form, Route
 from torchship.targets.openvino.library import library
-from torchship.targets.openvino.lowering import decoder
 from torchship.targets.openvino.ports import dress
 from torchship.targets.openvino.ties import keep_their_order
 from torchship.targets.runner import Needs
@@ -60,6 +59,8 @@ class OpenVinoBuilder:
 
 def _converted(openvino: Any, captured: Captured) -> Any:
     if captured.form is Form.EXPORTED:
+        from torchship.targets.openvino.lowering import decoder  # torch, which only a conversion needs
+
         return openvino.convert_model(decoder(captured.value))
     if captured.form is Form.ONNX:
         from torchship.targets.openvino.loops import without_scans

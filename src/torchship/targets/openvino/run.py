@@ -11,6 +11,7 @@ import numpy as np
 
 from torchship.bundle.artifact import Artifact, Settings
 from torchship.errors import InputError
+from torchship.targets.knobs import Knob, threads_knob
 from torchship.targets.openvino.library import core, library
 from torchship.targets.runner import Array, Needs
 
@@ -75,21 +76,30 @@ def _passed_on(output: Any, inputs: Sequence[tuple[int, int, str]], compiled: An
 
 
 class OpenVinoRunner:
-    """``settings.options``: ``precision`` is what it computes in (``f32``, ``f16``, ``bf16``)."""
+    """``settings.options``: ``precision`` is what it computes in (``f32``, ``f16``, ``bf16``).
+
+    ``pinning``: each thread keeps to a core (off: several sessions share the host).
+    """
 
     needs = Needs(("openvino",), "openvino")
 
     def open(self, artifact: Artifact, folder: Path, settings: Settings) -> OpenVinoSession:
         """Compile the model for this CPU.
 
-        One stream of ``settings.threads`` threads, and none bound to a core: several sessions share the host.
+        One stream of ``settings.threads`` threads.
         """
         precision = settings.options.get("precision", "f32")
         options = {
             "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": settings.threads,
-            "ENABLE_CPU_PINNING": False, "INFERENCE_PRECISION_HINT": precision, "EXECUTION_MODE_HINT": "ACCURACY",
+            "ENABLE_CPU_PINNING": bool(settings.options.get("pinning", False)),
+            "INFERENCE_PRECISION_HINT": precision, "EXECUTION_MODE_HINT": "ACCURACY",
         }  # fmt: skip
         return OpenVinoSession(core().compile_model(str(folder / artifact.main), "CPU", options), artifact)
+
+    def knobs(self, artifact: Artifact, cores: int) -> tuple[Knob, ...]:
+        """Threads, and whether they keep to a core each."""
+        del artifact
+        return threads_knob(cores), Knob("pinning", ({"pinning": False}, {"pinning": True}))
 
 
 RUNNER = OpenVinoRunner()

@@ -9,6 +9,7 @@ from typing import Any
 
 from torchship.bundle.artifact import Artifact, Settings
 from torchship.formats import recognise, torchscript
+from torchship.targets.knobs import Knob, threads_knob
 from torchship.targets.runner import Array, Needs
 
 
@@ -76,6 +77,11 @@ class TorchScriptRunner:
             if settings.options.get("optimize_for_inference"):
                 module = torch.jit.optimize_for_inference(module)
         return TorchSession(module, artifact)
+
+    def knobs(self, artifact: Artifact, cores: int) -> tuple[Knob, ...]:
+        """Threads: torch has no more to set."""
+        del artifact
+        return (threads_knob(cores),)
 
 
 RUNNER = TorchScriptRunner()

@@ -22,10 +22,6 @@ class Fp16:
 
     needs = Needs(("onnx", "onnxscript"), "build")
 
-    def gains(self) -> bool:
-        """It is for size alone."""
-        return False
-
     def apply(self, work: Work, variant: Variant, out: Path) -> Artifact:
         """Write ``model.onnx``."""
         return store_weights(work, variant, out, _LEAST, _halved)

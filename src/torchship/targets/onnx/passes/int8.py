@@ -32,10 +32,6 @@ class Int8:
 
     needs = Needs(("onnx", "onnxscript"), "build")
 
-    def gains(self) -> bool:
-        """On any CPU: without VNNI too, int8 moves a quarter of the bytes."""
-        return True
-
     def apply(self, work: Work, variant: Variant, out: Path) -> Artifact:
         """Write ``model.onnx``; ``work.kept`` are node names."""
         with readied(work.main) as ready:

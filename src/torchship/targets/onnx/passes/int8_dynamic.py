@@ -20,10 +20,6 @@ class Int8Dynamic:
 
     needs = Needs(("onnx", "onnxscript"), "build")
 
-    def gains(self) -> bool:
-        """Where no calibration data is there, it is what can be tried."""
-        return True
-
     def apply(self, work: Work, variant: Variant, out: Path) -> Artifact:
         """Write ``model.onnx``."""
         from onnxruntime.quantization import QuantType, quantize_dynamic

@@ -9,11 +9,9 @@ import msgspec
 
 from torchship.bundle.artifact import Artifact, Variant
 from torchship.errors import ConversionError
-from torchship.measure.host import cpu_flags
+from torchship.targets.openvino.flags import bfloat16_flag
 from torchship.targets.passes import Work, renamed
 from torchship.targets.runner import Needs
-
-_FLAGS = ("amx_bf16", "avx512_bf16", "avx_ne_convert")
 
 
 class Bf16:
@@ -21,25 +19,21 @@ class Bf16:
 
     needs = Needs(("openvino",), "openvino")
 
-    def gains(self) -> bool:
-        """Only where the CPU multiplies bfloat16."""
-        return bool(cpu_flags() & set(_FLAGS))
-
     def apply(self, work: Work, variant: Variant, out: Path) -> Artifact:
         """Copy the files, and set the precision.
 
         Raises:
             ConversionError: this CPU has no bfloat16.
         """
-        found = [flag for flag in _FLAGS if flag in cpu_flags()]
-        if not found:
+        flag = bfloat16_flag()
+        if flag is None:
             raise ConversionError(
                 "this CPU has no bfloat16, in which OpenVINO would compute", hint="ship it on a host that has it"
             )
         shutil.copytree(work.folder, out, dirs_exist_ok=True)
         settings = work.source.settings
         options = {**settings.options, "precision": "bf16"}
-        host = msgspec.structs.replace(work.source.host, isa=(*work.source.host.isa, found[-1]))
+        host = msgspec.structs.replace(work.source.host, isa=(*work.source.host.isa, flag))
         return renamed(work, variant, settings=msgspec.structs.replace(settings, options=options), host=host)
 
 

@@ -15,10 +15,6 @@ class Fp16:
 
     needs = Needs(("openvino",), "openvino")
 
-    def gains(self) -> bool:
-        """It is for size alone."""
-        return False
-
     def apply(self, work: Work, variant: Variant, out: Path) -> Artifact:
         """Write ``model.xml`` and ``model.bin``."""
         library().save_model(core().read_model(str(work.main)), str(out / work.source.main), compress_to_fp16=True)

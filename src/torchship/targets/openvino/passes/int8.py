@@ -27,10 +27,6 @@ class Int8:
 
     needs = Needs(("openvino", "nncf"), "quantize")
 
-    def gains(self) -> bool:
-        """On any CPU: without VNNI too, int8 moves a quarter of the bytes."""
-        return True
-
     def apply(self, work: Work, variant: Variant, out: Path) -> Artifact:
         """Write ``model.xml`` and ``model.bin``."""
         names = _layers(core().read_model(str(work.main)))

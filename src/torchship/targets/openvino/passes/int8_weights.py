@@ -16,10 +16,6 @@ class Int8Weights:
 
     needs = Needs(("openvino", "nncf"), "quantize")
 
-    def gains(self) -> bool:
-        """It is for size alone."""
-        return False
-
     def apply(self, work: Work, variant: Variant, out: Path) -> Artifact:
         """Write ``model.xml`` and ``model.bin``."""
         with nncf() as module:
