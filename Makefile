@@ -46,7 +46,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo 'make: no Python 3.10 or newer with venv and ensurepip found;' \
 		'install one (Debian: apt-get install python3-venv) or say make PYTHON=…' >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[build,quantize,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[build,quantize,prune,dev]'
 	touch $@
 
 clean:

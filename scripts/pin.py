@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 TARGET = ROOT / "constraints.txt"
-EXTRAS = ("build", "quantize", "dev")
+EXTRAS = ("build", "quantize", "prune", "dev")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 HEAD = "# What is tested, on Linux x86-64 with Python 3.11. Written by scripts/pin.py.\n"
 

@@ -133,3 +133,36 @@ def test_bad_wishes_are_told(source, tmp_path, capsys):
     assert status == 2
     assert "doesn't fit" in told["error"]
     assert (tmp_path / "b" / "manifest.json").is_file()
+
+
+def test_pruned_digits_are_smaller_and_told_apart(digits_checkpoint, tmp_path, capsys):
+    status, told = _ship(
+        capsys, digits_checkpoint, "-o", tmp_path / "b", "--targets", "onnx", "--prune", "0.5", "--quantize",
+        "int8-weights", "--max-drop", "0.02",
+    )  # fmt: skip
+    assert status == 0
+    rows = _rows(told)
+    assert set(rows) == {"onnx", "onnx-pruned", "onnx-int8-weights", "onnx-int8-weights-pruned"}
+    assert {row["status"] for row in rows.values()} == {"ok"}
+    assert rows["onnx-pruned"]["size_bytes"] < 0.6 * rows["onnx"]["size_bytes"]
+    assert rows["onnx-pruned"]["accuracy"] >= rows["onnx"]["accuracy"] - 0.02
+    assert rows["onnx-pruned"]["variant"] == "pruned"
+    assert "with whole channels; trained for" in rows["onnx-pruned"]["how"]
+    assert rows["onnx-int8-weights-pruned"]["size_bytes"] < 0.6 * rows["onnx-pruned"]["size_bytes"]
+    with torchship.load(tmp_path / "b", artifact="onnx-pruned") as model:
+        assert model(np.zeros((3, 1, 28, 28), np.uint8)).shape == (3, 10)
+
+
+@pytest.mark.parametrize("given", ["1.0", "0", "-1", "half", "4:4", "other:0.5"])
+def test_a_share_that_leaves_all_or_nothing_is_refused(source, tmp_path, capsys, given):
+    status, told = _ship(capsys, f"{source}:plain", "-o", tmp_path / "b", f"--prune={given}")
+    assert status == 2
+    assert given in told["error"]
+
+
+def test_what_can_t_be_pruned_is_a_row(source, tmp_path, capsys):
+    status, told = _ship(capsys, f"{source}:plain", "-o", tmp_path / "b", "--targets", "onnx", "--prune", "0.5")
+    assert status == 0
+    assert _rows(told)["onnx-pruned"]["status"] == "failed"
+    assert "no channel that could be taken away" in _rows(told)["onnx-pruned"]["reason"]
+    assert told["chosen"] == "onnx"

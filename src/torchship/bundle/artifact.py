@@ -21,8 +21,8 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def label(self) -> str:
-        """The precision and the passes: ``fp32``, ``int8``, ``int8-pruned``."""
-        return "-".join((self.precision, *self.passes))
+        """The precision and the passes: ``fp32``, ``int8``, ``int8-pruned``; ``pruned`` of what stayed float32."""
+        return "-".join((self.precision, *self.passes) if self.precision != "fp32" or not self.passes else self.passes)
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

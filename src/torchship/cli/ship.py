@@ -40,6 +40,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--evaluate", metavar="F", help="labelled data (.npz with labels), or file.py:NAME")
     parser.add_argument(
+        "--prune", metavar="R", help="share of the channels to take away; unstructured:R, or 2:4 for a pattern"
+    )
+    parser.add_argument("--train-data", metavar="F", help="labelled data for a short training after pruning")
+    parser.add_argument(
         "--quantize",
         default="none",
         metavar="HOW",
@@ -66,7 +70,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     _needs_torch()
     from torchship.measure.choose import Constraints, Preference
     from torchship.models.source import parse
-    from torchship.pipeline.options import ShipOptions, quantize_option
+    from torchship.pipeline.options import ShipOptions, prune_option, quantize_option
     from torchship.pipeline.ship import ship_source
 
     if options.timeout <= 0 or options.jobs < 1:
@@ -86,6 +90,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         options.timeout,
         options.jobs,
         quantize_option(options.quantize),
+        prune_option(options.prune),
+        _data("--train-data", options.train_data),
         _data("--calibration", options.calibration),
     )
     with output.err.status("starting") as status:

@@ -17,8 +17,8 @@ from torchship.digits import checkpoint, data
 MOST_IN_A_BATCH = 1024
 
 
-class Evaluate(TypedDict):
-    """The held-out thousand: ``image`` uint8 ``[1000, 1, 28, 28]``, ``labels`` uint8 ``[1000]``."""
+class Labelled(TypedDict):
+    """``image`` uint8 ``[n, 1, 28, 28]``, ``labels`` uint8 ``[n]``."""
 
     image: NDArray[np.uint8]
     labels: NDArray[np.uint8]
@@ -34,7 +34,8 @@ class Source(TypedDict):
     labels: list[str]
     fresh: Callable[[], Iterator[tuple[Tensor]]]
     calibration: list[tuple[Tensor]]
-    evaluate: Evaluate
+    evaluate: Labelled
+    train: Labelled
     names: dict[str, list[str]]
 
 
@@ -55,7 +56,8 @@ def source(path: Path) -> Source:
         labels=[str(digit) for digit in range(data.CLASSES)],
         fresh=fresh,
         calibration=[(torch.tensor(embedded.train.batch()[first : first + 32]),) for first in range(0, 512, 32)],
-        evaluate=Evaluate(image=held_out.batch(), labels=held_out.labels),
+        evaluate=Labelled(image=held_out.batch(), labels=held_out.labels),
+        train=Labelled(image=embedded.train.batch(), labels=embedded.train.labels),
         names={"inputs": ["image"], "outputs": ["scores"]},
     )
 

@@ -11,7 +11,7 @@ from torchship.models.model import Description
 
 _KEYS = {
     "model", "args", "kwargs", "dynamic_shapes", "preprocess", "postprocess", "labels", "fresh", "calibration",
-    "evaluate", "names",
+    "evaluate", "names", "train",
 }  # fmt: skip
 
 
@@ -47,6 +47,7 @@ def described(found: Any, origin: str) -> Description:
         fresh=found.get("fresh"),
         calibration=found.get("calibration"),
         evaluate=found.get("evaluate"),
+        train=found.get("train"),
         input_names=tuple(names.get("inputs") or ()),
         output_names=tuple(names.get("outputs") or ()),
     )

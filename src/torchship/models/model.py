@@ -34,6 +34,7 @@ class Description:
     fresh: Any = None
     calibration: Any = None
     evaluate: Any = None
+    train: Any = None
     input_names: tuple[str, ...] = ()
     output_names: tuple[str, ...] = ()
     sized: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from torchship.bundle.artifact import Artifact, Attempt, Row, Verdict
+from torchship.bundle.artifact import Artifact, Attempt, Row, Variant, Verdict
 from torchship.convert.diagnosis import NO_WAY
 from torchship.errors import ConversionError, StorageError, TorchshipError, UnavailableError, WorkerError
 from torchship.models.source import Source
@@ -28,6 +29,9 @@ from torchship.worker.protocol import Convert, Converted, Handover
 _TRACE = "trace"  # the route by Form.TRACED, in every target
 _TORCH = "torch/"  # a line of torch's own
 _OPERATOR = 0.5  # what the operator's name is worth beside the user's line and a way out
+
+
+_PLAIN = Variant()
 
 
 @dataclass(frozen=True)
@@ -81,11 +85,15 @@ class Kept(msgspec.Struct, frozen=True):
 class Maker:
     """Makes targets from one source, each held against the same evidence."""
 
-    def __init__(self, workshop: Workshop, source: Source | Handover, evidence: Evidence, scorer: Scorer) -> None:
+    def __init__(
+        self, workshop: Workshop, source: Source | Handover, evidence: Evidence, scorer: Scorer,
+        variant: Variant = _PLAIN,
+    ) -> None:  # fmt: skip
+        self.variant = variant
         self.evidence = evidence
         self._store = evidence.store
         self._workshop = workshop
-        self._source = source
+        self.source = source
         self.scorer = scorer
         self.failures = Failures(workshop, source if isinstance(source, Source) else None, evidence)
         self._outcomes: dict[str, Outcome] = {}
@@ -97,16 +105,26 @@ class Maker:
             builder_of(plan.target).needs.check(f"the target {plan.target}")
             runner_of(plan.target).needs.check(f"the target {plan.target}")
         except UnavailableError as error:
-            return Outcome(Row(plan.target, plan.target, "unavailable", reason=error.what, hint=error.hint))
-        record = _record(plan)
+            return Outcome(Row(self._name(plan.target), plan.target, "unavailable", reason=error.what, hint=error.hint))
+        record = self._record(plan)
         with self._locks[record]:  # one that another target starts from may be asked for twice at once
             if record not in self._outcomes:
                 self._outcomes[record] = self._make(plan, record)
             return self._outcomes[record]
 
+    def _name(self, target: str) -> str:
+        """Of the artifact: the target's own where nothing was done to the model."""
+        return target if self.variant == _PLAIN else f"{target}-{self.variant.label}"
+
+    def _record(self, plan: Plan) -> str:
+        """Of the outcome, as it is stored; with all that was done to the model."""
+        done = (self.variant.label, hashlib.sha256(self.variant.how.encode()).hexdigest()[:8])
+        words = (plan.target, *(route.name for route in plan.routes))
+        return "outcome-" + "-".join(words if self.variant == _PLAIN else (*words, *done))
+
     def _make(self, plan: Plan, record: str) -> Outcome:
         if (kept := self._store.get(record, Kept)) is not None:
-            self._workshop.tell(plan.target, "done before")
+            self._workshop.tell(self._name(plan.target), "done before")
             return kept.outcome(self._store.folder)
         outcome, lasting = self._try_routes(plan)
         if lasting:
@@ -138,10 +156,10 @@ class Maker:
         attempts, looked = [], False
         for route, error in failed:
             told = error
-            if isinstance(error, RefutedError) and error.ran and not looked and isinstance(self._source, Source):
+            if isinstance(error, RefutedError) and error.ran and not looked and isinstance(self.source, Source):
                 looked = True
                 onnx = str(self._onnx_file) if self._onnx_file else None
-                told = told_with_layer(self._workshop, self._source, self.evidence, route, error, onnx)
+                told = told_with_layer(self._workshop, self.source, self.evidence, route, error, onnx)
             self.failures.add(target, route, told, self._onnx_file)
             attempts.append(_attempt(route.name, told))
         return failed_row(target, attempts)
@@ -170,17 +188,19 @@ class Maker:
                 f"that was drawn at another size ({why})",
                 hint="give inputs of other sizes that it takes: 'fresh' in the source dict",
             )
-        folder = self._store.fresh_folder("artifacts", f"{target}-{route.name}")
+        folder = self._store.fresh_folder("artifacts", f"{self._name(target)}-{route.name}")
         self._workshop.tell(target, f"converting ({route.name})")
         reference = self.evidence.reference
         job = Convert(
-            self._source, reference.signature, reference.origin.weights_sha256, target, route.name, str(folder),
+            self.source, reference.signature, reference.origin.weights_sha256, target, route.name, str(folder),
+            self.variant,
             onnx=self._onnx() if route.form is Form.ONNX and target != ONNX else None,
         )  # fmt: skip
         with self._workshop.worker(f"convert-{target}-{route.name}") as worker:
             converted = worker.ask(job, Converted, self._workshop.timeout)
         self._workshop.tell(target, "proving")
-        artifact, verdict = self._proven(converted.artifact, folder)
+        named = msgspec.structs.replace(converted.artifact, name=self._name(target))
+        artifact, verdict = self._proven(named, folder)
         return Made(artifact, verdict, folder, converted.seconds)
 
     def _proven(self, artifact: Artifact, folder: Path) -> tuple[Artifact, Verdict]:
@@ -197,7 +217,7 @@ class Maker:
     @property
     def _onnx_file(self) -> Path | None:
         """The ONNX that other targets start from, where it was made."""
-        record = self._outcomes.get(_record(onnx_plan()))
+        record = self._outcomes.get(self._record(onnx_plan()))
         return record.made.folder / record.made.artifact.main if record and record.made else None
 
     def _onnx(self) -> str:
@@ -209,10 +229,6 @@ class Maker:
                 f"there is no right ONNX to start from: {row.reason}", where=row.where, hint=row.hint, op=row.op
             )
         return str(outcome.made.folder / outcome.made.artifact.main)
-
-
-def _record(plan: Plan) -> str:
-    return "outcome-" + "-".join((plan.target, *(route.name for route in plan.routes)))
 
 
 def _attempt(route: str, error: TorchshipError) -> Attempt:

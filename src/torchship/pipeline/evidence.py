@@ -24,10 +24,10 @@ _EXTREMES = ("zero", "low", "high", "large")
 class Evidence:
     """A reference with the store that its files lie in."""
 
-    def __init__(self, reference: Reference, store: Store) -> None:
+    def __init__(self, reference: Reference, store: Store, folder: str = FOLDER) -> None:
         self.reference = reference
         self.store = store
-        self.folder = store.folder / FOLDER
+        self.folder = store.folder / folder
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -18,7 +18,9 @@ from torchship.pipeline.options import ShipOptions
 
 def work_key(source: Source, options: ShipOptions) -> str:
     """Hash of the source's own files, the labelled data, the versions at work, and this host."""
-    digest = hashlib.sha256(msgspec.json.encode((source, options.evaluate, options.calibration), enc_hook=str))
+    digest = hashlib.sha256(
+        msgspec.json.encode((source, options.evaluate, options.calibration, options.train), enc_hook=str)
+    )
     for file in _files(source, options):
         digest.update(file_sha256(file).encode())
     digest.update(f"{_installed()};{_own_code()};{platform.python_version()};{_processor()}".encode())
@@ -26,10 +28,10 @@ def work_key(source: Source, options: ShipOptions) -> str:
 
 
 def _files(source: Source, options: ShipOptions) -> Iterable[Path]:
-    named = (source.python, source.model, options.evaluate, options.calibration)
+    named = (source.python, source.model, options.evaluate, options.calibration, options.train)
     yield from (Path(each.file) for each in named if isinstance(each, PythonObject) and each.file)
     yield from (Path(each) for each in (source.file, source.example) if each and Path(each).is_file())
-    yield from (each for each in (options.evaluate, options.calibration) if isinstance(each, Path))
+    yield from (each for each in (options.evaluate, options.calibration, options.train) if isinstance(each, Path))
 
 
 def file_sha256(path: Path) -> str:

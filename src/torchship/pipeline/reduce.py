@@ -6,18 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from torchship.bundle.artifact import Artifact, Row, Variant, Verdict
 from torchship.errors import ConversionError, StorageError, TorchshipError, UnavailableError, WorkerError
 from torchship.pipeline.accuracy import drop
 from torchship.pipeline.attempt import Kept, Made, Maker, Outcome
-from torchship.pipeline.evidence import read_arrays
+from torchship.pipeline.judging import LOOSER, judged
 from torchship.pipeline.options import ShipOptions
 from torchship.pipeline.workshop import Workshop
 from torchship.targets.passes import Layered, gaining, pass_names, pass_of
-from torchship.verify.reduced import ReducedJudge
-from torchship.worker.protocol import Converted, Derive, Open, Opened, Ran, Rank, Ranked, Run
+from torchship.worker.protocol import Converted, Derive, Rank, Ranked
 
 AUTO = "auto"
 _STATIC = "int8"  # what needs calibration data,
@@ -58,7 +55,8 @@ class Reducer:
     def _make(self, made: Made, name: str) -> Outcome:
         """Never raises what a pass or a runtime raised: that is the row."""
         target = made.artifact.target
-        label = f"{target}-{name}"
+        variant = Variant(name, made.artifact.variant.passes)
+        label = f"{target}-{variant.label}"
         store = self._evidence.store
         record = f"outcome-{label}-of-{made.artifact.route}-{self._most:g}"
         if (kept := store.get(record, Kept)) is not None:
@@ -68,15 +66,15 @@ class Reducer:
             pass_of(target, name).needs.check(f"the variant {label}")
             found = self._fitting(made, name)
         except UnavailableError as error:
-            return Outcome(Row(label, target, "unavailable", name, reason=error.what, hint=error.hint))
+            return Outcome(Row(label, target, "unavailable", variant.label, reason=error.what, hint=error.hint))
         except TorchshipError as error:
             self._workshop.tell(label, error.what)
-            row = Row(label, target, "failed", name, made.artifact.route, error.what, error.op, error.where, error.hint)
-            outcome = Outcome(row)
+            told = (error.what, error.op, error.where, error.hint)
+            outcome = Outcome(Row(label, target, "failed", variant.label, made.artifact.route, *told))
             if not isinstance(error, (WorkerError, StorageError)):
                 store.put(record, Kept.of(outcome, store.folder))
             return outcome
-        row = Row(label, target, "ok", name, made.artifact.route)
+        row = Row(label, target, "ok", variant.label, made.artifact.route)
         outcome = Outcome(row, Made(found.artifact, found.verdict, found.folder, found.seconds))
         store.put(record, Kept.of(outcome, store.folder))
         return outcome
@@ -92,14 +90,14 @@ class Reducer:
             return whole
         told = f"loses {whole.lost:.2%} of {self._measure}, {self._most:.2%} is allowed"
         if not isinstance(pass_of(made.artifact.target, name), Layered):
-            raise ConversionError(f"made, but it {told}", hint=_LOOSER)
-        self._workshop.tell(f"{made.artifact.target}-{name}", f"{told}: looking for the sensitive layers")
+            raise ConversionError(f"made, but it {told}", hint=LOOSER)
+        self._workshop.tell(f"{made.artifact.name}-{name}", f"{told}: looking for the sensitive layers")
         layers = self._ranked(made, name)
         found = self._search(made, name, layers)
         if found is None:
             raise ConversionError(
                 f"made, but it {told}; nor does it fit with the most sensitive of its {len(layers)} layers in float",
-                hint=_LOOSER,
+                hint=LOOSER,
             )
         return found
 
@@ -138,33 +136,13 @@ class Reducer:
 
     def _try(self, made: Made, name: str, kept: Sequence[str]) -> _Made:
         artifact, folder, calibration = self._job(made)
-        label = f"{artifact.target}-{name}"
+        variant = Variant(name, artifact.variant.passes)
+        label = f"{artifact.target}-{variant.label}"
         out = self._evidence.store.fresh_folder("artifacts", f"{label}-{len(kept)}")
         self._workshop.tell(label, "making" + (f" it with {len(kept)} layers in float" if kept else ""))
-        job = Derive(artifact, folder, name, Variant(name), str(out), calibration, tuple(kept))
+        job = Derive(artifact, folder, name, variant, str(out), calibration, tuple(kept))
         with self._workshop.worker(f"derive-{label}") as worker:
             done = worker.ask(job, Converted, self._workshop.timeout)
         self._workshop.tell(label, "judging")
-        verdict = self._verdict(done.artifact, out)
+        verdict = judged(self._workshop, done.artifact, out, self._evidence, self._maker.scorer)
         return _Made(done.artifact, verdict, out, done.seconds, drop(verdict, self._evidence))
-
-    def _verdict(self, artifact: Artifact, folder: Path) -> Verdict:
-        evidence, timeout = self._evidence, self._workshop.timeout
-        judge = ReducedJudge(evidence.outputs)
-        scratch = self._workshop.folder("answers", artifact.name)
-        with self._workshop.worker(f"prove-{artifact.name}") as worker:
-            worker.ask(Open(artifact, evidence.reference.signature, str(folder), artifact.settings), Opened, timeout)
-            for files in evidence.reference.samples:
-                out = scratch / files.inputs
-                worker.ask(Run(str(evidence.path(files.inputs)), str(out)), Ran, timeout)
-                wrong = judge.add(evidence.sample(files), read_arrays(out))
-                out.unlink()
-                if wrong:
-                    raise ConversionError(
-                        f"made, but it answers wrongly on the input '{files.name}': {wrong}", hint=_LOOSER
-                    )
-            verdict = judge.verdict([files.name for files in evidence.golden_samples])
-            return msgspec.structs.replace(verdict, accuracy=self._maker.scorer.accuracy(worker, scratch))
-
-
-_LOOSER = "leave it in float (--quantize none), or allow more with --max-drop"

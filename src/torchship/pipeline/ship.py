@@ -15,7 +15,7 @@ from torchship.bundle.publish import Staging
 from torchship.errors import ConstraintError, SourceError
 from torchship.measure.choose import Candidate, Preference, choose
 from torchship.models.reference import Reference
-from torchship.models.source import PythonObject, Source
+from torchship.models.source import Source
 from torchship.pipeline.accuracy import FileScorer, drop
 from torchship.pipeline.attempt import Made, Maker, Outcome
 from torchship.pipeline.evidence import FOLDER, Evidence
@@ -24,6 +24,7 @@ from torchship.pipeline.offering import offering
 from torchship.pipeline.options import ShipOptions
 from torchship.pipeline.pack import pack
 from torchship.pipeline.plan import Plan, plan
+from torchship.pipeline.prune import Pruner, object_or_file
 from torchship.pipeline.reduce import Reducer
 from torchship.pipeline.result import ShipResult, row_result, ship_result
 from torchship.pipeline.store import Store, stored
@@ -62,6 +63,8 @@ def finish(
     """From the evidence on: convert, prove, time, choose, pack."""
     evidence = maker.evidence
     outcomes = offering(make_all(maker, plans, options.jobs))
+    if options.prune is not None and isinstance(maker.source, Source):
+        outcomes += Pruner(workshop, maker.source, evidence, options).make_all(plans, options.prune)
     outcomes += Reducer(workshop, maker, options).make_all([each.made for each in outcomes if each.made is not None])
     scripts = maker.failures.publish(options.output, [outcome.row for outcome in outcomes])
     made = [outcome.made for outcome in outcomes if outcome.made is not None]
@@ -150,17 +153,11 @@ def _observe(workshop: Workshop, folder: str, source: Source, options: ShipOptio
         source,
         Path(source.text.partition(":")[0]).name,
         folder,
-        *_object_or_file(options.evaluate),
-        *_object_or_file(options.calibration),
+        *object_or_file(options.evaluate),
+        *object_or_file(options.calibration),
     )
     with workshop.worker("observe") as worker:
         return worker.ask(job, Observed, workshop.timeout)
-
-
-def _object_or_file(given: Path | PythonObject | None) -> tuple[PythonObject | None, str | None]:
-    if isinstance(given, Path):
-        return None, str(given.resolve())
-    return given, None
 
 
 def make_all(maker: Maker, plans: Sequence[Plan], jobs: int) -> list[Outcome]:

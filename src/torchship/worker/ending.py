@@ -6,7 +6,7 @@ import re
 import signal
 
 from torchship.models.places import Place, deepest
-from torchship.worker.protocol import Bisect, Convert, Derive, Job, Observe, Open, Rank, Run, Score, Time
+from torchship.worker.protocol import Bisect, Convert, Derive, Job, Observe, Open, Prune, Rank, Run, Score, Time
 
 _DUMPED = re.compile(r'^ *File "([^"]+)", line (\d+) in (\S+)', re.MULTILINE)
 _DUMP = "(most recent call first):"
@@ -24,6 +24,7 @@ _SIGNALS = {
 _DOING: dict[type, str] = {
     Observe: "opening and running the model",
     Convert: "converting to {0.target} ({0.route})",
+    Prune: "pruning the model",
     Derive: "making {0.name} of the {0.artifact.target} artifact",
     Rank: "looking for the layers of the {0.artifact.target} artifact that suffer most",
     Bisect: "looking for the layer that departs",

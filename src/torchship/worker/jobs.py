@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from functools import singledispatchmethod
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from torchship.errors import SourceError, TorchshipError, WorkerError
 from torchship.measure.memory import resident_mb
+from torchship.models.source import PythonObject
 from torchship.targets import Array, Session, builder_of
 from torchship.targets.adapter import open_session
 from torchship.targets.builder import Captured, Form
@@ -27,6 +29,8 @@ from torchship.worker.protocol import (
     Observed,
     Open,
     Opened,
+    Prune,
+    Pruned,
     Ran,
     Rank,
     Ranked,
@@ -64,16 +68,13 @@ class Jobs:
     @do.register
     def _observe(self, job: Observe) -> Observed:
         from torchship.models.open import open_source
-        from torchship.models.openers.python import named
         from torchship.models.recorder import Recorder
         from torchship.worker.watch import user_files, watch
 
         watch()
         model = open_source(job.source)
-        evaluate = named(job.evaluate) if job.evaluate else Path(job.evaluate_file) if job.evaluate_file else None
-        calibration = (
-            named(job.calibration) if job.calibration else Path(job.calibration_file) if job.calibration_file else None
-        )
+        evaluate = _given(job.evaluate, job.evaluate_file)
+        calibration = _given(job.calibration, job.calibration_file)
         reference = Recorder(model, Path(job.folder)).record(job.name, evaluate, calibration)
         return Observed(reference, user_files())
 
@@ -100,6 +101,24 @@ class Jobs:
             ) from error
         graph.write(Path(job.folder))
         return Converted(artifact, time.perf_counter() - start)
+
+    @do.register
+    def _prune(self, job: Prune) -> Pruned:
+        import copy
+
+        from torchship.convert import handover
+        from torchship.convert.prune import pruned
+        from torchship.models.open import prepare
+        from torchship.models.recorder import Recorder
+
+        start = time.perf_counter()
+        model, told = pruned(job.source, job.method, job.share, _given(job.train, job.train_file))
+        again = prepare(copy.deepcopy(model.description), job.source)  # the recorder leaves it in float64
+        reference = Recorder(again, Path(job.folder)).record(
+            job.name, _given(job.evaluate, job.evaluate_file), _given(job.calibration, job.calibration_file)
+        )
+        handover.write(model, [Form(each) for each in job.forms], reference.signature, Path(job.written))
+        return Pruned(reference, told, time.perf_counter() - start)
 
     @do.register
     def _derive(self, job: Derive) -> Converted:
@@ -171,6 +190,13 @@ class Jobs:
         if self._session is None:
             raise WorkerError("no artifact was opened")
         return self._session
+
+
+def _given(object_: PythonObject | None, file: str | None) -> Any:
+    """What the user named on the command line: an object, uncalled, or a file's path; None for neither."""
+    from torchship.models.openers.python import named
+
+    return named(object_) if object_ is not None else Path(file) if file else None
 
 
 def _calibration(path: str | None) -> Calibration | None:

@@ -45,6 +45,27 @@ class Convert(msgspec.Struct, frozen=True, tag=True):
     onnx: str | None = None
 
 
+class Prune(msgspec.Struct, frozen=True, tag=True):
+    """Open the source, prune it, write its reference into ``folder`` and its ``forms`` into ``written``.
+
+    ``train`` is labelled data, by object or file, for a short training; else the source's own, where it has any.
+    """
+
+    source: Source
+    name: str
+    folder: str
+    method: str
+    share: float
+    forms: tuple[str, ...]
+    written: str
+    evaluate: PythonObject | None = None
+    evaluate_file: str | None = None
+    calibration: PythonObject | None = None
+    calibration_file: str | None = None
+    train: PythonObject | None = None
+    train_file: str | None = None
+
+
 class Derive(msgspec.Struct, frozen=True, tag=True):
     """Make a variant of the artifact in ``folder`` by the pass of that name, and write it into ``out``.
 
@@ -126,7 +147,7 @@ class Bisect(msgspec.Struct, frozen=True, tag=True):
     onnx: str | None = None
 
 
-Job = Observe | Convert | Derive | Rank | Open | Run | Score | Time | Bisect
+Job = Observe | Convert | Prune | Derive | Rank | Open | Run | Score | Time | Bisect
 
 
 class Observed(msgspec.Struct, frozen=True):
@@ -140,6 +161,14 @@ class Converted(msgspec.Struct, frozen=True):
     """The answer to Convert."""
 
     artifact: Artifact
+    seconds: float
+
+
+class Pruned(msgspec.Struct, frozen=True):
+    """The answer to Prune. ``told``: what was taken away, in a sentence."""
+
+    reference: Reference
+    told: str
     seconds: float
 
 

@@ -1,0 +1,112 @@
+"""Makes targets of the model with weights taken away: each true to the pruned model, and judged by what that loses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from torchship.bundle.artifact import Row, Variant
+from torchship.errors import TorchshipError
+from torchship.models.reference import Reference
+from torchship.models.source import PythonObject, Source
+from torchship.pipeline.accuracy import FileScorer, drop
+from torchship.pipeline.attempt import Made, Maker, Outcome
+from torchship.pipeline.evidence import Evidence
+from torchship.pipeline.judging import judged
+from torchship.pipeline.options import PruneSpec, ShipOptions
+from torchship.pipeline.plan import Plan, forms_of
+from torchship.pipeline.workshop import Workshop
+from torchship.worker.protocol import Handover, Prune, Pruned
+
+PRUNED = "pruned"
+
+
+class _Done(msgspec.Struct, frozen=True):
+    """A pruned model as it is stored; its reference and its forms lie in folders of the store's."""
+
+    reference: Reference
+    told: str
+
+
+class Pruner:
+    """Prunes ``source`` once, and makes of it what ``plans`` ask for."""
+
+    def __init__(self, workshop: Workshop, source: Source, evidence: Evidence, options: ShipOptions) -> None:
+        self._workshop = workshop
+        self._source = source
+        self._evidence = evidence
+        self._options = options
+
+    def make_all(self, plans: Sequence[Plan], spec: PruneSpec) -> list[Outcome]:
+        """One outcome for each plan; where the model can't be pruned, each says so."""
+        try:
+            done = self._pruned(plans, spec)
+        except TorchshipError as error:
+            self._workshop.tell(PRUNED, error.what)
+            return [Outcome(_failed(each.target, error)) for each in plans]
+        self._workshop.tell(PRUNED, done.told)
+        evidence = Evidence(done.reference, self._evidence.store, _folder("reference", spec))
+        scorer = FileScorer(self._source, evidence, self._options.evaluate, self._options.timeout)
+        forms = self._evidence.store.folder / _folder("forms", spec)
+        variant = Variant(passes=(PRUNED,), how=done.told)
+        maker = Maker(self._workshop, Handover(str(forms)), evidence, scorer, variant)
+        return [self._held(maker.make(each)) for each in plans]
+
+    def _held(self, outcome: Outcome) -> Outcome:
+        """Held against the whole model: the verdict is what it lost of that."""
+        made = outcome.made
+        if made is None:
+            return outcome
+        scorer = FileScorer(self._source, self._evidence, self._options.evaluate, self._options.timeout)
+        verdict = judged(self._workshop, made.artifact, made.folder, self._evidence, scorer)
+        verdict = msgspec.structs.replace(verdict, noise_ratio=made.verdict.noise_ratio)
+        lost, most = drop(verdict, self._evidence), self._options.constraints.max_drop
+        if lost <= most:
+            return Outcome(outcome.row, Made(made.artifact, verdict, made.folder, made.convert_seconds))
+        measure = "accuracy" if self._evidence.reference.evaluation is not None else "agreement with eager"
+        row = msgspec.structs.replace(
+            outcome.row,
+            status="failed",
+            reason=f"made, but it loses {lost:.2%} of {measure}, {most:.2%} is allowed ({made.artifact.variant.how})",
+            hint="take less away, train on (--train-data), or allow more with --max-drop",
+        )
+        return Outcome(row)
+
+    def _pruned(self, plans: Sequence[Plan], spec: PruneSpec) -> _Done:
+        store, options = self._evidence.store, self._options
+        forms = [form.value for form in forms_of(tuple(plans))]
+        record = f"{_folder(PRUNED, spec)}-{'-'.join(forms)}"
+        if (kept := store.get(record, _Done)) is not None:
+            return kept
+        self._workshop.tell(PRUNED, f"pruning ({spec.method}, {spec.share:.0%})")
+        reference, written = (str(store.fresh_folder(_folder(kind, spec))) for kind in ("reference", "forms"))
+        job = Prune(
+            self._source, self._evidence.reference.origin.source, reference, spec.method, spec.share, tuple(forms),
+            written, *object_or_file(options.evaluate), *object_or_file(options.calibration),
+            *object_or_file(options.train),
+        )  # fmt: skip
+        with self._workshop.worker(PRUNED) as worker:
+            pruned = worker.ask(job, Pruned, self._workshop.timeout)
+        done = _Done(pruned.reference, pruned.told)
+        store.put(record, done)
+        return done
+
+
+def _failed(target: str, error: TorchshipError) -> Row:
+    return Row(
+        f"{target}-{PRUNED}", target, "failed", PRUNED,
+        reason=error.what, op=error.op, where=error.where, hint=error.hint,
+    )  # fmt: skip
+
+
+def _folder(kind: str, spec: PruneSpec) -> str:
+    return f"{kind}-{spec.record}"
+
+
+def object_or_file(given: Path | PythonObject | None) -> tuple[PythonObject | None, str | None]:
+    """What the user named, as the worker's jobs take it."""
+    if isinstance(given, Path):
+        return None, str(given.resolve())
+    return given, None
