@@ -104,8 +104,7 @@ def test_training_mends_what_was_lost_and_leaves_zeros(tmp_path):
     data = evaluation_data(model, {"input": rows.numpy(), "labels": labels.numpy()})
     told = finetune(model, whole, data, masked=True)
     assert told == "trained for 220 steps of 64 rows since"
-    assert right(model) > before
-    assert right(model) >= right(whole) - 0.03
+    assert right(model) > before + 0.03
     assert not model.description.model.training
     for zero, (_, weight) in zip(zeros, weights_of(model.description.model), strict=True):
         assert (weight[zero] == 0).all()

@@ -12,8 +12,8 @@ from torchship.bundle.artifact import Settings
 from torchship.bundle.manifest import Latency
 from torchship.measure import tuned
 from torchship.measure.compare import Ratio
+from torchship.measure.knobs import Knob, threads_knob, turned
 from torchship.measure.tuning import tune
-from torchship.targets.knobs import Knob, threads_knob, turned
 
 KNOBS = (threads_knob(4, spinning=True), Knob("level", ({"level": "all"}, {"level": "basic"})))
 

@@ -11,8 +11,8 @@ from torchship.bundle.artifact import Settings
 from torchship.bundle.manifest import Latency
 from torchship.measure.compare import Ratio, ratio
 from torchship.measure.contest import Entrant, Turn, contest
+from torchship.measure.knobs import Knob, turned
 from torchship.measure.latency import quantiles
-from torchship.targets.knobs import Knob, turned
 
 Opening = Callable[[Settings], AbstractContextManager[Turn]]
 Refusing = Callable[[Settings, Exception], None]

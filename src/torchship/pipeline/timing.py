@@ -13,13 +13,13 @@ from torchship.bundle.manifest import Timing
 from torchship.errors import TorchshipError
 from torchship.measure.contest import Entrant, contest
 from torchship.measure.cores import cores
+from torchship.measure.knobs import turned
 from torchship.measure.latency import quantiles
 from torchship.measure.memory import available_mb
 from torchship.pipeline.attempt import Made
 from torchship.pipeline.evidence import Evidence, read_arrays
 from torchship.pipeline.workshop import Workshop
 from torchship.targets import runner_of
-from torchship.targets.knobs import turned
 from torchship.worker.process import Worker
 from torchship.worker.protocol import Open, Opened, Time, Timed
 

@@ -61,18 +61,12 @@ def load(  # noqa: PLR0913 - the public call: each is a thing the user may want 
         if artifact not in (None, "onnx") or target not in (None, "onnx"):
             raise UsageError(f"{path} is a bare ONNX file, it has no artifact for {artifact or target}")
         return load_onnx(Path(path), threads)
+    wanted = _Wanted(None, threads, self_test, tune)
     while True:
         bundle = open_bundle(path)
         try:
             shipped = candidates(bundle, artifact, target)
-            record = tuned.read(bundle.folder)
-            if record is not None and bundle.manifest.preference == "latency":
-                shipped = sorted(shipped, key=record.order)
-            shipped.sort(key=lambda one: any(package in one.artifact.host.packages for package in avoid))
-            wanted = _Wanted(record, threads, self_test)
-            model = _first(bundle, shipped, wanted)
-            if tune and threads is None and model.artifact.name not in wanted.known and bundle.manifest.golden:
-                model = _retuned(bundle, model, wanted)
+            model = _best(bundle, shipped, avoid, wanted._replace(record=tuned.read(bundle.folder)))
         except BaseException as error:
             bundle.close()
             if bundle.replaced and isinstance(error, Exception):
@@ -83,12 +77,24 @@ def load(  # noqa: PLR0913 - the public call: each is a thing the user may want 
         model.close()  # another bundle took its place between the check of the files and their opening
 
 
+def _best(bundle: Bundle, shipped: list[Shipped], avoid: Sequence[str], wanted: _Wanted) -> ShippedModel:
+    """The first that runs here, in the order in which they were shipped, or in which tuning found them."""
+    if wanted.record is not None and bundle.manifest.preference == "latency":
+        shipped = sorted(shipped, key=wanted.record.order)
+    shipped = sorted(shipped, key=lambda one: any(package in one.artifact.host.packages for package in avoid))
+    model = _first(bundle, shipped, wanted)
+    if wanted.tune and wanted.threads is None and model.artifact.name not in wanted.known and bundle.manifest.golden:
+        return _retuned(bundle, model, wanted)
+    return model
+
+
 class _Wanted(NamedTuple):
     """How to open an artifact. ``record``: what tuning found here; ``threads`` in place of its number of them."""
 
     record: tuned.Record | None
     threads: int | None
     test: bool
+    tune: bool
 
     @property
     def known(self) -> set[str]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from torchship.bundle.artifact import Artifact, Settings
 from torchship.errors import UnavailableError
-from torchship.targets.knobs import Knob
+from torchship.measure.knobs import Knob
 
 Array = npt.NDArray[Any]
 

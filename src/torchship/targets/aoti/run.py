@@ -10,7 +10,7 @@ from typing import Any
 
 from torchship.bundle.artifact import Artifact, Settings
 from torchship.errors import ConversionError
-from torchship.targets.knobs import Knob, threads_knob
+from torchship.measure.knobs import Knob, threads_knob
 from torchship.targets.runner import Needs
 from torchship.targets.torchscript.run import TorchSession
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torchship.bundle.artifact import Artifact, Settings
 from torchship.formats import exported, recognise
-from torchship.targets.knobs import Knob, threads_knob
+from torchship.measure.knobs import Knob, threads_knob
 from torchship.targets.runner import Needs
 from torchship.targets.torchscript.run import TorchSession
 

@@ -10,7 +10,7 @@ from torchship.bundle.artifact import Artifact, Settings
 from torchship.errors import UsageError
 from torchship.formats import onnx
 from torchship.formats.mapped import mapped
-from torchship.targets.knobs import Knob, threads_knob
+from torchship.measure.knobs import Knob, threads_knob
 from torchship.targets.runner import Array, Needs
 
 _OPTIMIZATION = {

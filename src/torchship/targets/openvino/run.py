@@ -11,7 +11,7 @@ import numpy as np
 
 from torchship.bundle.artifact import Artifact, Settings
 from torchship.errors import InputError
-from torchship.targets.knobs import Knob, threads_knob
+from torchship.measure.knobs import Knob, threads_knob
 from torchship.targets.openvino.library import core, library
 from torchship.targets.runner import Array, Needs
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torchship.bundle.artifact import Artifact, Settings
 from torchship.formats import recognise, torchscript
-from torchship.targets.knobs import Knob, threads_knob
+from torchship.measure.knobs import Knob, threads_knob
 from torchship.targets.runner import Array, Needs
 
 
