@@ -39,6 +39,15 @@ def net():
     return {"model": Net().eval(), "args": (X[:2],), "dynamic_shapes": {"x": {0: "batch"}}, "evaluate": nearness,
             "calibration": [X[at : at + 8] for at in range(0, 64, 8)]}
 
+def loss(predict):
+    return 1 - nearness(predict)
+
+def upside_down():
+    return net() | {"evaluate": loss}
+
+def broken(predict):
+    return float("nan")
+
 def plain():
     torch.manual_seed(5)
     return {"model": nn.Linear(4, 3).eval(), "args": (torch.randn(2, 4),), "dynamic_shapes": {"input": {0: "batch"}}}
@@ -112,6 +121,18 @@ def test_auto_tries_what_the_host_gains_from(source, tmp_path, capsys):
     assert set(rows) == {"onnx", "onnx-int8-dynamic"}
     assert 0 <= rows["onnx-int8-dynamic"]["agreement"] <= 1
     assert "accuracy" not in rows["onnx-int8-dynamic"]
+
+
+def test_an_evaluation_of_which_less_is_better_is_refused(source, tmp_path, capsys):
+    status, told = _ship(capsys, f"{source}:upside_down", "-o", tmp_path / "b", "--quantize", "int8")
+    assert status == 2
+    assert "less is better" in told["error"]
+    assert "minus" in told["hint"]
+    status, told = _ship(
+        capsys, f"{source}:plain", "-o", tmp_path / "b", "--quantize", "int8", "--evaluate", f"{source}:broken"
+    )
+    assert status != 0
+    assert "no finite number" in told["error"]
 
 
 def test_bad_wishes_are_told(source, tmp_path, capsys):

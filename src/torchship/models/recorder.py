@@ -25,7 +25,7 @@ from torchship.models.outputs import Seen, dtype_name, floating_epsilon, output_
 from torchship.models.precision import Coarsest
 from torchship.models.reference import Reference, SampleFiles
 from torchship.models.samples import FreshInput, example_for, fresh_inputs
-from torchship.models.scoring import Judge, predictor, score
+from torchship.models.scoring import Judge, check_direction, predictor, score
 from torchship.models.ties import Undecided, undecided
 from torchship.signature import Dim, Signature, TensorSpec
 from torchship.signature.tree import Constant
@@ -49,8 +49,13 @@ class Recorder:
         self._chooses = True  # among elements, by an arg-max, a sort, a top-k; False as soon as it is seen not to
         self._ties: dict[int, Undecided] = {}  # likewise: what hangs on which of equal scores comes first
 
-    def record(self, source_name: str, evaluate: Any = None, calibration: Any = None) -> Reference:
-        """Run everything; ``evaluate`` and ``calibration``, where they are given, take the place of the source's."""
+    def record(
+        self, source_name: str, evaluate: Any = None, calibration: Any = None, *, losing: bool = False
+    ) -> Reference:
+        """Run everything; ``evaluate`` and ``calibration``, where they are given, take the place of the source's.
+
+        ``losing``: variants that lose accuracy will be judged, so that it must be sure which way is up.
+        """
         origin = self._origin(source_name)  # before anything runs: some models write into their own buffers
         axes, note = batch.propose(self.model)
         self.notes += [note] if note else []
@@ -78,6 +83,8 @@ class Recorder:
         latency = self._latency(inputs[0].tensors, signature)
         data = evaluation_data(self.model, self.model.description.evaluate if evaluate is None else evaluate)
         evaluation = self._evaluation(data, signature)
+        if losing and callable(data) and evaluation is not None:
+            check_direction(data, predictor(signature, self._answer), evaluation.accuracy)
         typical = self.model.description.calibration if calibration is None else calibration
         calibrated = self._calibration(typical, signature)
         samples = self._exact(inputs, answers, axes)

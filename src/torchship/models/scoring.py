@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from torchship.errors import SourceError
+from torchship.errors import SourceError, UsageError
 from torchship.models.openers.python import user_line
 from torchship.runtime.binding import Binding
 from torchship.signature import Signature
@@ -58,6 +58,37 @@ def score(judge: Judge, predict: Predict) -> float:
             hint="give a float where higher is better, for example the share of right answers",
         )
     return value
+
+
+def check_direction(judge: Judge, predict: Predict, right: float) -> None:
+    """Raise UsageError where a function gives more for answers turned upside down than for the model's own.
+
+    It is a loss then, of which less is better, and what loses accuracy would seem to win.
+    """
+
+    def contrary(*args: Any, **kwargs: Any) -> Any:
+        return _negated(predict(*args, **kwargs))
+
+    try:
+        wrong = score(judge, contrary)
+    except SourceError:
+        return  # it can't be asked about such answers
+    if wrong > right:
+        raise UsageError(
+            f"evaluate gives {right:.4g} for the model, and {wrong:.4g} for its answers with their signs turned: it is "
+            "a loss, of which less is better",
+            hint="give what is better when it is higher: the accuracy, or the loss with a minus before it",
+        )
+
+
+def _negated(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _negated(item) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(_negated(item) for item in value))
+    if isinstance(value, (list, tuple)):
+        return type(value)(_negated(item) for item in value)
+    return -value if isinstance(value, np.ndarray) and value.dtype.kind in "fi" else value
 
 
 def _arrays(value: Any) -> Any:

@@ -128,19 +128,30 @@ def refusing_all(plans: Sequence[Plan]) -> Iterator[None]:
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """A reference as it is stored: ``files`` are what the user's code read, with their hashes."""
+    """A reference as it is stored: ``files`` are what the user's code read, with their hashes.
+
+    ``losing``: it was made sure which way the user's evaluation is up.
+    """
 
     reference: Reference
     files: dict[str, str]
+    losing: bool = False
+
+    def serves(self, *, losing: bool) -> bool:
+        """Whether nothing that was read has changed, and all is known that is to be."""
+        if losing and self.reference.judged and not self.losing:
+            return False
+        return all(file_sha256(Path(path)) == digest for path, digest in self.files.items())
 
 
 def observe(workshop: Workshop, store: Store, source: Source, options: ShipOptions) -> Evidence:
     """Have the model opened and run as it is, unless that was done before and nothing that it read has changed."""
     kept = store.get("observation", Observation)
-    if kept is None or any(file_sha256(Path(path)) != digest for path, digest in kept.files.items()):
+    losing = bool(options.quantize or options.prune)
+    if kept is None or not kept.serves(losing=losing):
         store.clear()
         observed = _observe(workshop, str(store.fresh_folder(FOLDER)), source, options)
-        kept = Observation(observed.reference, {path: file_sha256(Path(path)) for path in observed.files})
+        kept = Observation(observed.reference, {path: file_sha256(Path(path)) for path in observed.files}, losing)
         store.put("observation", kept)
     for note in kept.reference.notes:
         workshop.tell("note", note)
@@ -155,6 +166,7 @@ def _observe(workshop: Workshop, folder: str, source: Source, options: ShipOptio
         folder,
         *object_or_file(options.evaluate),
         *object_or_file(options.calibration),
+        losing=bool(options.quantize or options.prune),
     )
     with workshop.worker("observe") as worker:
         return worker.ask(job, Observed, workshop.timeout)

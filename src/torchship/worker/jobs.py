@@ -75,7 +75,7 @@ class Jobs:
         model = open_source(job.source)
         evaluate = _given(job.evaluate, job.evaluate_file)
         calibration = _given(job.calibration, job.calibration_file)
-        reference = Recorder(model, Path(job.folder)).record(job.name, evaluate, calibration)
+        reference = Recorder(model, Path(job.folder)).record(job.name, evaluate, calibration, losing=job.losing)
         return Observed(reference, user_files())
 
     @do.register

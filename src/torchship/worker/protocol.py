@@ -11,7 +11,7 @@ from torchship.signature import Signature
 
 
 class Observe(msgspec.Struct, frozen=True, tag=True):
-    """Open the source, run it, write the reference into ``folder``."""
+    """Open the source, run it, write the reference into ``folder``; ``losing`` as in Recorder."""
 
     source: Source
     name: str
@@ -20,6 +20,7 @@ class Observe(msgspec.Struct, frozen=True, tag=True):
     evaluate_file: str | None = None
     calibration: PythonObject | None = None
     calibration_file: str | None = None
+    losing: bool = False
     device: str = "cpu"
 
 
