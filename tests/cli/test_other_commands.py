@@ -163,6 +163,12 @@ def test_bench(tmp_path: Path, ask: Ask, tell: Tell) -> None:
     assert status == 0
     assert "two" in out
     assert "one" not in out
+    status, answer = ask("bench", bundle, "--compare", bundle, "--seconds", "0.1", "--batch", "1")
+    assert status == 0
+    assert [(one["artifact"], one["batch"]) for one in answer["compared"]] == [("one", 1), ("two", 1)]
+    for one in answer["compared"]:
+        assert one["ratio"]["low"] <= one["ratio"]["value"] <= one["ratio"]["high"]
+        assert one["verdict"] in ("equal", "quicker", "slower")
     assert tell("bench", bundle, "--artifact", "alien")[0] == 1
     assert tell("bench", bundle, "--artifact", "nothing")[0] == 2
     assert tell("bench", bundle, "--batch", "100")[0] == 2

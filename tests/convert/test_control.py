@@ -107,7 +107,17 @@ class Experts(nn.Module):
         return out
 
 
-@pytest.mark.parametrize("model", [Cells, Smoothed, Total, Rows, Values, Experts])
+@pytest.mark.parametrize(
+    "model",
+    [
+        Cells,
+        pytest.param(Smoothed, marks=pytest.mark.slow),
+        Total,
+        Rows,
+        pytest.param(Values, marks=pytest.mark.slow),
+        pytest.param(Experts, marks=pytest.mark.slow),
+    ],
+)
 def test_control_flow_holds_for_every_size(model, tmp_path):
     opened, program = exported(model(), (torch.randn(2, 5, 4),), {"x": {0: BATCH, 1: LENGTH}}, tmp_path)
     for sizes in SIZES:

@@ -187,6 +187,7 @@ def _silent():
 
 
 NAMED = {
+    "Import": "import",
     "Numpy": "numpy.tanh", "NumpyConstant": "numpy.sqrt", "Lambda": "self.act", "Untyped": "self.scaled",
     "PlainList": "for", "ToList": "tolist", "Turns": "for", "OldType": "x.type", "HalfConv": "bfloat16",
     "NoGrad": "aten.enable_grad",

@@ -11,6 +11,7 @@ def test_the_source_dict_of_the_contract(linear):
     source = digits.source(linear)
     assert set(source) == {
         "model", "args", "dynamic_shapes", "preprocess", "labels", "fresh", "calibration", "evaluate", "names",
+        "train",
     }  # fmt: skip
     assert source["labels"] == list("0123456789")
     assert source["names"] == {"inputs": ["image"], "outputs": ["scores"]}

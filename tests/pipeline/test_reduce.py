@@ -112,6 +112,7 @@ def test_what_loses_too_much_keeps_its_sensitive_layers_in_float(source, tmp_pat
     assert told["chosen"] == "openvino"
 
 
+@pytest.mark.slow
 def test_auto_tries_what_the_host_gains_from(source, tmp_path, capsys):
     status, told = _ship(
         capsys, f"{source}:plain", "-o", tmp_path / "b", "--targets", "onnx", "--quantize", "auto", "--max-drop", "0.5"
@@ -156,6 +157,7 @@ def test_bad_wishes_are_told(source, tmp_path, capsys):
     assert (tmp_path / "b" / "manifest.json").is_file()
 
 
+@pytest.mark.slow
 def test_pruned_digits_are_smaller_and_told_apart(digits_checkpoint, tmp_path, capsys):
     status, told = _ship(
         capsys, digits_checkpoint, "-o", tmp_path / "b", "--targets", "onnx", "--prune", "0.5", "--quantize",

@@ -71,7 +71,9 @@ def test_one_more_target_costs_only_that_target(source, started):
     ]
 
 
-@pytest.mark.parametrize(("file", "text"), [("seed.txt", "2"), ("helper.py", "SIZE = 5\n")])
+@pytest.mark.parametrize(
+    ("file", "text"), [pytest.param("seed.txt", "2", marks=pytest.mark.slow), ("helper.py", "SIZE = 5\n")]
+)
 def test_a_file_that_the_source_reads_or_imports_counts(source, started, file, text):
     ship(source)
     started.clear()
@@ -80,6 +82,7 @@ def test_a_file_that_the_source_reads_or_imports_counts(source, started, file, t
     assert "observe" in started
 
 
+@pytest.mark.slow
 def test_what_timed_out_is_tried_again(source, started):
     (source.parent / "resumed.py").write_text(
         "import torch, time, os\n"

@@ -167,7 +167,7 @@ def test_a_refused_export_names_operator_and_line(net, tmp_path, capfd):
     assert row["where"] == "net.py:30 in forward"
 
 
-@pytest.mark.parametrize("route", ["export", "script"])
+@pytest.mark.parametrize("route", ["export", pytest.param("script", marks=pytest.mark.slow)])
 def test_a_branch_is_the_exported_programs_own(net, tmp_path, capfd, route):
     status, told = ship(capfd, f"{net}:branches", "-o", str(tmp_path / "out"), "--targets", f"exported:{route}")
     assert status == 0
@@ -206,6 +206,7 @@ def test_a_model_that_hangs_or_crashes_costs_an_error_and_no_bundle(net, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_chatty_source_does_not_disturb_the_pipe(net, tmp_path, capfd):
     status, told = ship(capfd, f"{net}:chatty", "-o", str(tmp_path / "out"), "--targets", "torchscript:trace")
     assert status == 0

@@ -13,6 +13,7 @@ import msgspec
 
 from torchship.cli.output import Output
 from torchship.errors import TorchshipError, UnavailableError, UsageError
+from torchship.measure.compare import Ratio
 
 if TYPE_CHECKING:
     from torchship.bundle.manifest import Latency, Shipped
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 HELP = "measure every artifact of a bundle on this host: latency and throughput, interleaved"
 _BATCHES = (1, 8, 32)
+_ROUNDS = 8  # of a comparison
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -33,6 +35,18 @@ class Measured(msgspec.Struct, frozen=True):
     threads: int
     latency_ms: Latency
     throughput: float
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """An artifact beside the one of the same name in another bundle: how many times as long it takes there.
+
+    ``verdict``: ``equal`` within the noise, ``quicker`` or ``slower`` there.
+    """
+
+    artifact: str
+    batch: int
+    ratio: Ratio
+    verdict: str
 
 
 class Skipped(msgspec.Struct, frozen=True):
@@ -48,6 +62,9 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument("--artifact", metavar="NAME", action="append", help="only this one; may be repeated")
     parser.add_argument("--batch", metavar="N", type=int, action="append", help="a batch size; 1, 8 and 32 by default")
     parser.add_argument("--threads", metavar="N", type=int, help="intra-op threads, in place of each artifact's own")
+    parser.add_argument(
+        "--compare", metavar="BUNDLE2", type=Path, help="time the artifacts of the same names of both, in turns"
+    )
     parser.add_argument("--seconds", metavar="S", type=float, default=1.0, help="for each artifact and batch size")
 
 
@@ -58,6 +75,8 @@ def run(options: Namespace, output: Output) -> int:
 
     if options.seconds <= 0 or any(size < 1 for size in options.batch or ()):
         raise UsageError("--seconds and --batch take numbers above 0")
+    if options.compare is not None:
+        return _compare(options, output)
     with ExitStack() as stack:
         bundle = stack.enter_context(open_bundle(options.bundle))
         entrants, skipped = _enter(bundle, options.artifact, options.threads, stack)
@@ -71,6 +90,44 @@ def run(options: Namespace, output: Output) -> int:
     for each in skipped:
         output.note(f"passed over {each.artifact}: {each.reason}")
     return 0
+
+
+def _compare(options: Namespace, output: Output) -> int:
+    """Race each artifact with the one of its name in the other bundle; tell what the noise can't explain."""
+    from torchship.bundle.opening import open_bundle
+
+    with ExitStack() as stack:
+        bundles = [stack.enter_context(open_bundle(each)) for each in (options.bundle, options.compare)]
+        if bundles[0].manifest.signature != bundles[1].manifest.signature:
+            raise UsageError(
+                "the two bundles take other inputs or give other outputs than each other", hint="of one model"
+            )
+        sides = [_enter(each, options.artifact, options.threads, stack) for each in bundles]
+        there = {each.name: each for each in sides[1][0]}
+        both = [(each, there[each.name]) for each in sides[0][0] if each.name in there]
+        if not both:
+            raise UsageError("the two bundles have no artifact of the same name that runs here")
+        sizes = sizes_of(bundles[0].manifest.signature, options.batch)
+        compared = [_compared(bundles[0], *pair, size, options.seconds) for size in sizes for pair in both]
+    output.result({"bundle": str(options.bundle), "beside": str(options.compare), "compared": compared})
+    if not output.json:
+        for one in compared:
+            found = one.ratio
+            told = f"{found.value:.2f} times as long there ({found.low:.2f} to {found.high:.2f}): {one.verdict}"
+            output.console.print(f"{one.artifact}, batch {one.batch or '-'}: {told}", markup=False)
+    return 0
+
+
+def _compared(bundle: Bundle, mine: _Entrant, other: _Entrant, size: int, seconds: float) -> Compared:
+    from torchship.measure.compare import ratio
+
+    inputs = inputs_of(bundle, size)
+    rounds: tuple[list[Sequence[float]], list[Sequence[float]]] = ([], [])
+    for number in range(_ROUNDS):
+        for place in (0, 1) if number % 2 else (1, 0):
+            rounds[place].append((mine, other)[place].session.time(inputs, seconds / _ROUNDS))
+    found = ratio(rounds[1], rounds[0])
+    return Compared(mine.name, size, found, "equal" if found.equal else "slower" if found.value > 1 else "quicker")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -33,7 +33,7 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument("bundle", metavar="BUNDLE", type=Path)
     parser.add_argument("--artifact", metavar="NAME", action="append", help="only this one; may be repeated")
     parser.add_argument("--batch", metavar="N", type=int, default=1, help="rows a call; 1 by default")
-    parser.add_argument("--seconds", metavar="S", type=float, default=1.5, help="for each artifact and knob")
+    parser.add_argument("--seconds", metavar="S", type=float, default=1.0, help="for each artifact and knob")
 
 
 def run(options: Namespace, output: Output) -> int:

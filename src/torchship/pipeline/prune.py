@@ -17,6 +17,7 @@ from torchship.pipeline.evidence import Evidence
 from torchship.pipeline.judging import judged
 from torchship.pipeline.options import PruneSpec, ShipOptions
 from torchship.pipeline.plan import Plan, forms_of
+from torchship.pipeline.workers import side_by_side
 from torchship.pipeline.workshop import Workshop
 from torchship.worker.protocol import Handover, Prune, Pruned
 
@@ -52,7 +53,7 @@ class Pruner:
         forms = self._evidence.store.folder / _folder("forms", spec)
         variant = Variant(passes=(PRUNED,), how=done.told)
         maker = Maker(self._workshop, Handover(str(forms)), evidence, scorer, variant)
-        return [self._held(maker.make(each)) for each in plans]
+        return side_by_side(lambda each: self._held(maker.make(each)), plans, self._options.jobs)
 
     def _held(self, outcome: Outcome) -> Outcome:
         """Held against the whole model: the verdict is what it lost of that."""

@@ -12,6 +12,7 @@ from torchship.pipeline.accuracy import drop
 from torchship.pipeline.attempt import Kept, Made, Maker, Outcome
 from torchship.pipeline.judging import LOOSER, judged
 from torchship.pipeline.options import ShipOptions
+from torchship.pipeline.workers import side_by_side
 from torchship.pipeline.workshop import Workshop
 from torchship.targets.passes import Layered, gaining, pass_names, pass_of
 from torchship.worker.protocol import Converted, Derive, Rank, Ranked
@@ -41,11 +42,13 @@ class Reducer:
         self._maker = maker
         self._evidence = maker.evidence
         self._names = options.quantize
+        self._jobs = options.jobs
         self._most = options.constraints.max_drop
 
     def make_all(self, made: Sequence[Made]) -> list[Outcome]:
         """One outcome for each artifact and pass, in their order."""
-        return [self._make(each, name) for each in made for name in self._wanted(each.artifact.target)]
+        wanted = [(each, name) for each in made for name in self._wanted(each.artifact.target)]
+        return side_by_side(lambda pair: self._make(*pair), wanted, self._jobs)
 
     def _wanted(self, target: str) -> Iterator[str]:
         skipped = _DYNAMIC if self._evidence.reference.calibration else _STATIC

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from torchship.pipeline.reduce import Reducer
 from torchship.pipeline.result import ShipResult, row_result, ship_result
 from torchship.pipeline.store import Store, stored
 from torchship.pipeline.timing import THROUGHPUT_BATCH, time_all
+from torchship.pipeline.workers import side_by_side
 from torchship.pipeline.workshop import Tell, Workshop, silent
 from torchship.worker.protocol import Observe, Observed
 
@@ -96,7 +97,8 @@ class _Timings(msgspec.Struct, frozen=True):
 def _timings(workshop: Workshop, made: Sequence[Made], evidence: Evidence, prefer: Preference) -> tuple[Timing, ...]:
     """Time them side by side, unless these very ones were timed before; one more, and all are timed anew."""
     many = THROUGHPUT_BATCH if prefer is Preference.THROUGHPUT else 1
-    record = f"timings-{many}-" + "-".join(f"{each.artifact.name}.{each.artifact.route}" for each in made)
+    told = " ".join(f"{each.artifact.name}.{each.artifact.route}" for each in made)
+    record = f"timings-{many}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
     kept = evidence.store.get(record, _Timings)
     if kept is None:
         kept = _Timings(time_all(workshop, made, evidence, many))
@@ -174,11 +176,7 @@ def _observe(workshop: Workshop, folder: str, source: Source, options: ShipOptio
 
 def make_all(maker: Maker, plans: Sequence[Plan], jobs: int) -> list[Outcome]:
     """Make the targets, ``jobs`` at once; the outcomes come in the plans' order."""
-    pool = ThreadPoolExecutor(max_workers=max(1, jobs))
-    try:
-        return list(pool.map(maker.make, plans))
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    return side_by_side(maker.make, plans, jobs)
 
 
 def _told(outcomes: Sequence[Outcome]) -> str:

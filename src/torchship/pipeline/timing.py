@@ -20,24 +20,43 @@ from torchship.pipeline.attempt import Made
 from torchship.pipeline.evidence import Evidence, read_arrays
 from torchship.pipeline.workshop import Workshop
 from torchship.targets import runner_of
-from torchship.worker.process import Worker
 from torchship.worker.protocol import Open, Opened, Time, Timed
 
 THROUGHPUT_BATCH = 32  # rows a call, where throughput is asked for and the model takes so many
 _SECONDS = 0.1  # of a turn
+_AT_ONCE = 0.3  # seconds of opening
 _FIRST_ROUNDS = 3  # of one artifact's settings against each other
 _ROUNDS = 6
 _MEMORY = 2.0  # bytes of memory for a byte of artifact
 _PROCESS_MB = 300.0
 
 
-class _Running:
-    """An artifact with settings to try, opened in a worker of its own."""
+class _Held:
+    """A worker with the artifact that it holds, in the settings that it was opened with last."""
 
-    def __init__(self, made: Made, settings: Settings, worker: Worker, opened: Opened) -> None:
+    def __init__(self, workshop: Workshop, made: Made, evidence: Evidence) -> None:
+        self._workshop = workshop
+        self._made = made
+        self._signature = evidence.reference.signature
+        self._now: Settings | None = None
+        self.worker = workshop.worker(f"time-{made.artifact.name}")
+        self.opened = Opened(0.0, 0.0)
+
+    def open(self, settings: Settings) -> Opened:
+        """Have it opened so, unless it is."""
+        if self._now != settings:
+            job = Open(self._made.artifact, self._signature, str(self._made.folder), settings)
+            self.opened, self._now = self.worker.ask(job, Opened, self._workshop.timeout), settings
+        return self.opened
+
+
+class _Running:
+    """An artifact with settings to try, and the worker that it is opened in."""
+
+    def __init__(self, made: Made, settings: Settings, held: _Held, opened: Opened) -> None:
         self.made = made
         self.settings = settings
-        self.worker = worker
+        self.held = held
         self.opened = opened
 
 
@@ -53,17 +72,16 @@ def time_all(workshop: Workshop, made: Sequence[Made], evidence: Evidence, rows:
     finalists: list[Entrant[_Running]] = []
     for each in made:
         ranked = contest(_entrants(workshop, each, evidence, inputs), seconds=_SECONDS, rounds=_FIRST_ROUNDS)
-        for place, entrant in enumerate(ranked):
-            if together and place == 0:
-                finalists.append(Entrant(entrant.what, entrant.turn))
-                continue
-            timings.append(_timing(entrant, batch, raced=False))
-            entrant.what.worker.close()
+        timings += [_timing(entrant, batch, raced=False) for entrant in ranked[1 if together else 0 :]]
+        if together and ranked:
+            finalists.append(Entrant(ranked[0].what, ranked[0].turn))
+        for held in {entrant.what.held for entrant in ranked} - {each.what.held for each in finalists}:
+            held.worker.close()
     if finalists:
         workshop.tell("bundle", "timing the artifacts side by side")
         timings += [_timing(each, batch, raced=True) for each in contest(finalists, seconds=_SECONDS, rounds=_ROUNDS)]
         for finalist in finalists:
-            finalist.what.worker.close()
+            finalist.what.held.worker.close()
     return tuple(sorted(timings, key=lambda each: [one.artifact.name for one in made].index(each.name)))
 
 
@@ -82,42 +100,37 @@ def _timing(entrant: Entrant[_Running], batch: int, *, raced: bool) -> Timing:
 
 
 def _entrants(workshop: Workshop, made: Made, evidence: Evidence, inputs: Path) -> list[Entrant[_Running]]:
-    """One for each position of what weighs most: the threads."""
+    """One for each position of what weighs most: the threads. What opens at once shares one worker."""
     artifact = made.artifact
     knobs = runner_of(artifact.target).knobs(artifact, cores())[:1]
     settings = [turned(artifact.settings, position) for knob in knobs for position in knob.positions]
     workshop.tell(artifact.name, "timing")
-    workers = [workshop.worker(f"time-{artifact.name}") for _ in settings]  # they import at the same time
+    held = _Held(workshop, made, evidence)
     found = []
-    for worker, each in zip(workers, settings, strict=True):
-        running = _enter(workshop, worker, made, each, evidence)
-        if running is not None:
-            found.append(Entrant(running, _Turn(running.worker, inputs, workshop.timeout)))
+    for each in settings:
+        if held.opened.seconds > _AT_ONCE:
+            held = _Held(workshop, made, evidence)
+        try:
+            opened = held.open(each)
+        except TorchshipError as error:
+            workshop.tell(artifact.name, f"left out with {each.threads} threads: {error.what}")
+            continue
+        found.append(Entrant(_Running(made, each, held, opened), _Turn(held, each, inputs, workshop.timeout)))
     return found
 
 
 class _Turn:
     """Has a worker call its artifact for some seconds; gives milliseconds a call."""
 
-    def __init__(self, worker: Worker, inputs: Path, timeout: float) -> None:
-        self._worker = worker
+    def __init__(self, held: _Held, settings: Settings, inputs: Path, timeout: float) -> None:
+        self._held = held
+        self._settings = settings
         self._inputs = inputs
         self._timeout = timeout
 
     def __call__(self, seconds: float) -> Sequence[float]:
-        return self._worker.ask(Time(str(self._inputs), seconds), Timed, self._timeout).milliseconds
-
-
-def _enter(workshop: Workshop, worker: Worker, made: Made, settings: Settings, evidence: Evidence) -> _Running | None:
-    try:
-        opened = worker.ask(
-            Open(made.artifact, evidence.reference.signature, str(made.folder), settings), Opened, workshop.timeout
-        )
-    except TorchshipError as error:
-        workshop.tell(made.artifact.name, f"left out with {settings.threads} threads: {error.what}")
-        worker.close()
-        return None
-    return _Running(made, settings, worker, opened)
+        self._held.open(self._settings)
+        return self._held.worker.ask(Time(str(self._inputs), seconds), Timed, self._timeout).milliseconds
 
 
 def _inputs(workshop: Workshop, evidence: Evidence, rows: int) -> tuple[Path, int]:

@@ -33,7 +33,10 @@ _STYLE: dict[Any, object] = {
 
 @dataclass(frozen=True)
 class Point:
-    """An artifact that ran. ``drop``: the accuracy that it lost against eager; None where none was measured."""
+    """An artifact that ran. ``drop``: the accuracy that it lost against eager; None where none was measured.
+
+    ``front``: no other beats it in all of what was measured.
+    """
 
     name: str
     p50: float
@@ -42,6 +45,7 @@ class Point:
     accuracy: float | None = None
     drop: float | None = None
     chosen: bool = False
+    front: bool = False
 
     @property
     def colour(self) -> str:
@@ -136,6 +140,9 @@ def _marks(axes: Axes, points: Sequence[Point], eager_ms: float | None) -> None:
             ha="center",
             color=MUTED,
         )
+    front = sorted((point.p50, point.size_bytes) for point in points if point.front)
+    if len(front) > 1:
+        axes.plot(*zip(*front, strict=True), color=MUTED, linewidth=1, linestyle=(0, (1, 3)), zorder=1)
     for point in points:
         axes.plot([point.p50, point.p99], [point.size_bytes] * 2, color=point.colour, linewidth=2, alpha=0.45)
         axes.plot(

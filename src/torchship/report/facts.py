@@ -21,13 +21,15 @@ class Figures:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the table: an artifact, or why there is none."""
+    """One line of the table: an artifact, or why there is none. ``how``: what was done to a variant, in a sentence."""
 
     name: str
     status: Status
     route: str | None
     precision: str
     chosen: bool
+    front: bool
+    how: str
     figures: Figures | None
     reason: str | None
     where: str | None
@@ -119,6 +121,8 @@ def _line(row: Row, manifest: Manifest, measurements: Measurements, batch: int) 
         row.route,
         row.variant,
         row.name == manifest.chosen,
+        row.name in manifest.front,
+        shipped.artifact.variant.how if shipped is not None else "",
         _figures(shipped, measurements, batch) if shipped is not None else None,
         row.reason,
         row.where,

@@ -83,7 +83,7 @@ def _point(line: Line, eager: float | None) -> Point | None:
         return None
     accuracy, latency = figures.verdict.accuracy, figures.latency
     drop = eager - accuracy if accuracy is not None and eager is not None else None
-    return Point(line.name, latency.p50, latency.p99, figures.size_bytes, accuracy, drop, line.chosen)
+    return Point(line.name, latency.p50, latency.p99, figures.size_bytes, accuracy, drop, line.chosen, line.front)
 
 
 def _created(measurements: Measurements) -> str:
