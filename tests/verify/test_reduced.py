@@ -38,6 +38,13 @@ def test_extremes_say_nothing_of_how_often_it_agrees_and_ties_are_nobodys():
     assert verdict.sizes == ({"batch": 2},) * 3
 
 
+def test_of_samples_that_share_a_name_the_widest_counts():
+    judge, eager = ReducedJudge(["scores"]), np.array([[1.0, 2.0]], np.float32)
+    for off in (0.5, 4.0, 0.25):
+        assert judge.add(Sample("user", [eager], None), [eager + np.float32(off)]) is None
+    assert judge.verdict(["user"]).tolerance == (2 * 4.0 + 0.05 * 2.0,)
+
+
 def test_what_no_precision_excuses():
     eager = np.array([[1.0, 2.0]], np.float32)
     judge = ReducedJudge(["scores"])

@@ -164,7 +164,8 @@ class Judge:
         noise, error = _noise_and_error(ours, theirs, true, rounding.explained * scale)
         noise = max(noise, rounding.noise(place))
         allowed = rounding.allowed(noise, scale)
-        self.allowed[sample, name] = 2 * (allowed + _greatest(theirs - ours))  # what another host's rounding may add
+        here = 2 * (allowed + _greatest(theirs - ours))  # what another host's rounding may add
+        self.allowed[sample, name] = max(here, self.allowed.get((sample, name), 0.0))  # samples may share a name
         told = None
         if error > allowed:
             at = np.unravel_index(int(np.abs(np.where(usual, answer - eager, 0)).argmax()), eager.shape)

@@ -38,8 +38,10 @@ class ReducedJudge:
                 return f"{name} holds NaN or infinity where eager gives numbers"
             mask = undecided[place]
             settled = answer if mask is None else np.where(mask, eager, answer)
-            self._off[sample.name, name] = off = _off(eager, settled)
-            self._allowed[sample.name, name] = 2 * off + _STEP * _greatest(eager) if off else 0.0
+            key, off = (sample.name, name), _off(eager, settled)  # samples may share a name: the widest counts
+            self._off[key] = max(off, self._off.get(key, 0.0))
+            here = 2 * off + _STEP * _greatest(eager) if off else 0.0
+            self._allowed[key] = max(here, self._allowed.get(key, 0.0))
             if sample.name not in _EXTREMES and eager.size:
                 self._agreeing[name].append((agreeing(eager, settled), len(eager) if eager.ndim > 1 else 1))
         return None
