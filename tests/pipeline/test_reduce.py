@@ -176,6 +176,22 @@ def test_pruned_digits_are_smaller_and_told_apart(digits_checkpoint, tmp_path, c
         assert model(np.zeros((3, 1, 28, 28), np.uint8)).shape == (3, 10)
 
 
+@pytest.mark.slow
+def test_what_was_pruned_otherwise_is_made_anew(digits_checkpoint, tmp_path, capsys):
+    seen = []
+    for share in ("0.25", "0.75", "0.25"):
+        args = ("-o", tmp_path / "b", "--targets", "onnx", "--prune", share, "--quantize", "int8-weights")
+        status, told = _ship(capsys, digits_checkpoint, *args, "--max-drop", "1")
+        assert status == 0
+        seen.append([_rows(told)[name]["size_bytes"] for name in ("onnx-pruned", "onnx-int8-weights-pruned")])
+        for name in ("onnx-pruned", "onnx-int8-weights-pruned"):
+            with torchship.load(tmp_path / "b", artifact=name) as model:
+                assert model.artifact.name == name
+    assert seen[0] == seen[2]
+    assert seen[1][0] < seen[0][0]
+    assert seen[1][1] < seen[0][1]
+
+
 @pytest.mark.parametrize("given", ["1.0", "0", "-1", "half", "4:4", "other:0.5"])
 def test_a_share_that_leaves_all_or_nothing_is_refused(source, tmp_path, capsys, given):
     status, told = _ship(capsys, f"{source}:plain", "-o", tmp_path / "b", f"--prune={given}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal
 
 import msgspec
@@ -23,6 +24,11 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def label(self) -> str:
         """The precision and the passes: ``fp32``, ``int8``, ``int8-pruned``; ``pruned`` of what stayed float32."""
         return "-".join((self.precision, *self.passes) if self.precision != "fp32" or not self.passes else self.passes)
+
+    @property
+    def key(self) -> str:
+        """The label, with a digest of how: variants of one label that were made otherwise differ in it."""
+        return f"{self.label}-{hashlib.sha256(self.how.encode()).hexdigest()[:8]}" if self.how else self.label
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -81,6 +81,12 @@ def drop(verdict: Verdict, evidence: Evidence) -> float:
     return lost if lost > tie + 1e-9 else 0.0
 
 
+def loss_told(lost: float, most: float, evidence: Evidence) -> str:
+    """What a variant loses, and of what, as a part of a sentence."""
+    measure = "accuracy" if evidence.reference.evaluation is not None else "agreement with eager"
+    return f"loses {lost:.2%} of {measure}, {most:.2%} is allowed"
+
+
 def labelled_accuracy(worker: Worker, evidence: Evidence, scratch: Path, timeout: float) -> float | None:
     """The share of right answers on the labelled data, where there is any."""
     if evidence.reference.evaluate is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
@@ -117,10 +116,9 @@ class Maker:
         return target if self.variant == _PLAIN else f"{target}-{self.variant.label}"
 
     def _record(self, plan: Plan) -> str:
-        """Of the outcome, as it is stored; with all that was done to the model."""
-        done = (self.variant.label, hashlib.sha256(self.variant.how.encode()).hexdigest()[:8])
-        words = (plan.target, *(route.name for route in plan.routes))
-        return "outcome-" + "-".join(words if self.variant == _PLAIN else (*words, *done))
+        """Of the outcome, as it is stored."""
+        done = () if self.variant == _PLAIN else (self.variant.key,)
+        return "outcome-" + "-".join((plan.target, *(route.name for route in plan.routes), *done))
 
     def _make(self, plan: Plan, record: str) -> Outcome:
         if (kept := self._store.get(record, Kept)) is not None:
@@ -188,7 +186,8 @@ class Maker:
                 f"that was drawn at another size ({why})",
                 hint="give inputs of other sizes that it takes: 'fresh' in the source dict",
             )
-        folder = self._store.fresh_folder("artifacts", f"{self._name(target)}-{route.name}")
+        done = () if self.variant == _PLAIN else (self.variant.key,)  # what was pruned otherwise stays as it is stored
+        folder = self._store.fresh_folder("artifacts", "-".join((target, *done, route.name)))
         self._workshop.tell(target, f"converting ({route.name})")
         reference = self.evidence.reference
         job = Convert(

@@ -11,7 +11,7 @@ from torchship.bundle.artifact import Row, Variant
 from torchship.errors import TorchshipError
 from torchship.models.reference import Reference
 from torchship.models.source import PythonObject, Source
-from torchship.pipeline.accuracy import FileScorer, drop
+from torchship.pipeline.accuracy import FileScorer, drop, loss_told
 from torchship.pipeline.attempt import Made, Maker, Outcome
 from torchship.pipeline.evidence import Evidence
 from torchship.pipeline.judging import judged
@@ -32,12 +32,13 @@ class _Done(msgspec.Struct, frozen=True):
 
 
 class Pruner:
-    """Prunes ``source`` once, and makes of it what ``plans`` ask for."""
+    """Prunes ``source``, of which ``maker`` makes the whole model's targets, and makes of it what plans ask for."""
 
-    def __init__(self, workshop: Workshop, source: Source, evidence: Evidence, options: ShipOptions) -> None:
+    def __init__(self, workshop: Workshop, source: Source, maker: Maker, options: ShipOptions) -> None:
         self._workshop = workshop
         self._source = source
-        self._evidence = evidence
+        self._whole = maker.scorer
+        self._evidence = maker.evidence
         self._options = options
 
     def make_all(self, plans: Sequence[Plan], spec: PruneSpec) -> list[Outcome]:
@@ -48,43 +49,44 @@ class Pruner:
             self._workshop.tell(PRUNED, error.what)
             return [Outcome(_failed(each.target, error)) for each in plans]
         self._workshop.tell(PRUNED, done.told)
-        evidence = Evidence(done.reference, self._evidence.store, _folder("reference", spec))
+        evidence = Evidence(done.reference, self._evidence.store, _folder("reference", plans, spec))
         scorer = FileScorer(self._source, evidence, self._options.evaluate, self._options.timeout)
-        forms = self._evidence.store.folder / _folder("forms", spec)
+        forms = self._evidence.store.folder / _folder("forms", plans, spec)
         variant = Variant(passes=(PRUNED,), how=done.told)
         maker = Maker(self._workshop, Handover(str(forms)), evidence, scorer, variant)
         return side_by_side(lambda each: self._held(maker.make(each)), plans, self._options.jobs)
 
     def _held(self, outcome: Outcome) -> Outcome:
-        """Held against the whole model: the verdict is what it lost of that."""
+        """Held against the whole model: the verdict is what it lost of that. What goes wrong in it is the row."""
         made = outcome.made
         if made is None:
             return outcome
-        scorer = FileScorer(self._source, self._evidence, self._options.evaluate, self._options.timeout)
-        verdict = judged(self._workshop, made.artifact, made.folder, self._evidence, scorer)
+        try:
+            verdict = judged(self._workshop, made.artifact, made.folder, self._evidence, self._whole)
+        except TorchshipError as error:
+            return Outcome(_failed(made.artifact.target, error))
         verdict = msgspec.structs.replace(verdict, noise_ratio=made.verdict.noise_ratio)
         lost, most = drop(verdict, self._evidence), self._options.constraints.max_drop
         if lost <= most:
             return Outcome(outcome.row, Made(made.artifact, verdict, made.folder, made.convert_seconds))
-        measure = "accuracy" if self._evidence.reference.evaluation is not None else "agreement with eager"
+        told = loss_told(lost, most, self._evidence)
         row = msgspec.structs.replace(
             outcome.row,
             status="failed",
-            reason=f"made, but it loses {lost:.2%} of {measure}, {most:.2%} is allowed ({made.artifact.variant.how})",
+            reason=f"made, but it {told} ({made.artifact.variant.how})",
             hint="take less away, train on (--train-data), or allow more with --max-drop",
         )
         return Outcome(row)
 
     def _pruned(self, plans: Sequence[Plan], spec: PruneSpec) -> _Done:
         store, options = self._evidence.store, self._options
-        forms = [form.value for form in forms_of(tuple(plans))]
-        record = f"{_folder(PRUNED, spec)}-{'-'.join(forms)}"
+        record = _folder(PRUNED, plans, spec)
         if (kept := store.get(record, _Done)) is not None:
             return kept
         self._workshop.tell(PRUNED, f"pruning ({spec.method}, {spec.share:.0%})")
-        reference, written = (str(store.fresh_folder(_folder(kind, spec))) for kind in ("reference", "forms"))
+        reference, written = (str(store.fresh_folder(_folder(kind, plans, spec))) for kind in ("reference", "forms"))
         job = Prune(
-            self._source, self._evidence.reference.origin.source, reference, spec.method, spec.share, tuple(forms),
+            self._source, self._evidence.reference.origin.source, reference, spec.method, spec.share, _forms(plans),
             written, *object_or_file(options.evaluate), *object_or_file(options.calibration),
             *object_or_file(options.train),
         )  # fmt: skip
@@ -102,8 +104,12 @@ def _failed(target: str, error: TorchshipError) -> Row:
     )  # fmt: skip
 
 
-def _folder(kind: str, spec: PruneSpec) -> str:
-    return f"{kind}-{spec.record}"
+def _forms(plans: Sequence[Plan]) -> tuple[str, ...]:
+    return tuple(form.value for form in forms_of(tuple(plans)))
+
+
+def _folder(kind: str, plans: Sequence[Plan], spec: PruneSpec) -> str:
+    return "-".join((kind, spec.record, *_forms(plans)))
 
 
 def object_or_file(given: Path | PythonObject | None) -> tuple[PythonObject | None, str | None]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torchship.bundle.artifact import Artifact, Row, Variant, Verdict
 from torchship.errors import ConversionError, StorageError, TorchshipError, UnavailableError, WorkerError
-from torchship.pipeline.accuracy import drop
+from torchship.pipeline.accuracy import drop, loss_told
 from torchship.pipeline.attempt import Kept, Made, Maker, Outcome
 from torchship.pipeline.judging import LOOSER, judged
 from torchship.pipeline.options import ShipOptions
@@ -61,7 +61,7 @@ class Reducer:
         variant = Variant(name, made.artifact.variant.passes)
         label = f"{target}-{variant.label}"
         store = self._evidence.store
-        record = f"outcome-{label}-of-{made.artifact.route}-{self._most:g}"
+        record = f"outcome-{self._stored(made, name)}"
         if (kept := store.get(record, Kept)) is not None:
             self._workshop.tell(label, "done before")
             return kept.outcome(store.folder)
@@ -91,7 +91,7 @@ class Reducer:
         whole = self._try(made, name, ())
         if whole.lost <= self._most:
             return whole
-        told = f"loses {whole.lost:.2%} of {self._measure}, {self._most:.2%} is allowed"
+        told = loss_told(whole.lost, self._most, self._evidence)
         if not isinstance(pass_of(made.artifact.target, name), Layered):
             raise ConversionError(f"made, but it {told}", hint=LOOSER)
         self._workshop.tell(f"{made.artifact.name}-{name}", f"{told}: looking for the sensitive layers")
@@ -122,9 +122,10 @@ class Reducer:
                 below = between
         return found
 
-    @property
-    def _measure(self) -> str:
-        return "accuracy" if self._evidence.reference.evaluation is not None else "agreement with eager"
+    def _stored(self, made: Made, name: str) -> str:
+        """What names it in the store: what it is made of and how, and the loss that decides which layers stay."""
+        source = made.artifact
+        return f"{source.target}-{name}-of-{source.variant.key}-{source.route}-{self._most:g}"
 
     def _job(self, made: Made) -> tuple[Artifact, str, str | None]:
         calibration = self._evidence.reference.calibration
@@ -141,7 +142,7 @@ class Reducer:
         artifact, folder, calibration = self._job(made)
         variant = Variant(name, artifact.variant.passes)
         label = f"{artifact.target}-{variant.label}"
-        out = self._evidence.store.fresh_folder("artifacts", f"{label}-{len(kept)}")
+        out = self._evidence.store.fresh_folder("artifacts", f"{self._stored(made, name)}-{len(kept)}")
         self._workshop.tell(label, "making" + (f" it with {len(kept)} layers in float" if kept else ""))
         job = Derive(artifact, folder, name, variant, str(out), calibration, tuple(kept))
         with self._workshop.worker(f"derive-{label}") as worker:

@@ -65,7 +65,7 @@ def finish(
     evidence = maker.evidence
     outcomes = offering(make_all(maker, plans, options.jobs))
     if options.prune is not None and isinstance(maker.source, Source):
-        outcomes += Pruner(workshop, maker.source, evidence, options).make_all(plans, options.prune)
+        outcomes += Pruner(workshop, maker.source, maker, options).make_all(plans, options.prune)
     outcomes += Reducer(workshop, maker, options).make_all([each.made for each in outcomes if each.made is not None])
     scripts = maker.failures.publish(options.output, [outcome.row for outcome in outcomes])
     made = [outcome.made for outcome in outcomes if outcome.made is not None]
