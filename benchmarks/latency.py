@@ -1,6 +1,6 @@
 """How quick the artifact that ``torchship ship`` chose is beside the runtimes at their defaults, in one run.
 
-``python benchmarks/latency.py [--nets NAMES] [--batches 1,8] [--rounds N] [--peers NAMES] [--strict] [--table]``. Each
+``python benchmarks/latency.py [--nets NAMES] [--batches 1,8] [--rounds N] [--peers NAMES] [--strict]``. Each
 net is shipped once; then each contender is opened in a process of its own, and all take turns, round by round. A ratio
 is torchship's time over a peer's, of one round; the figures are medians over the rounds, with the least and the
 greatest. In float32, against the best of ONNX Runtime and OpenVINO (held to float32) at their defaults: goal 1.0, as a

@@ -14,16 +14,14 @@ import msgspec
 from torchship.cli.output import Output
 from torchship.errors import TorchshipError, UnavailableError, UsageError
 from torchship.measure.compare import Ratio
+from torchship.runtime.typical import inputs_of, sizes_of
 
 if TYPE_CHECKING:
     from torchship.bundle.manifest import Latency, Shipped
     from torchship.bundle.opening import Bundle
-    from torchship.signature import Signature
-    from torchship.targets import Array
     from torchship.worker.remote import RemoteSession
 
 HELP = "measure every artifact of a bundle on this host: latency and throughput, interleaved"
-_BATCHES = (1, 8, 32)
 _ROUNDS = 8  # of a comparison
 
 
@@ -177,18 +175,6 @@ def _open(bundle: Bundle, shipped: Shipped, threads: int | None, stack: ExitStac
     return _Entrant(artifact.name, settings.threads or cores(), session)
 
 
-def sizes_of(signature: Signature, wanted: Sequence[int] | None) -> list[int]:
-    """The batch sizes that the model takes, of those that are wanted; 0 where it has no batch."""
-    batch = signature.batch
-    if batch is None:
-        return [0]
-    dim = signature.dim(batch)
-    sizes = [size for size in wanted or _BATCHES if dim.min <= size and (dim.max is None or size <= dim.max)]
-    if not sizes and wanted:
-        raise UsageError(f"the model takes a {batch} of {dim.min} to {dim.max or 'any size'}", hint="--batch N")
-    return sizes or [dim.max if dim.max is not None and dim.max < _BATCHES[0] else dim.min]
-
-
 def _race(bundle: Bundle, entrants: Sequence[_Entrant], size: int, seconds: float) -> list[Measured]:
     from torchship.measure.latency import quantiles, race
 
@@ -200,20 +186,6 @@ def _race(bundle: Bundle, entrants: Sequence[_Entrant], size: int, seconds: floa
         throughput = max(size, 1) / latency.p50 * 1e3
         found.append(Measured(one.name, size, one.threads, latency, throughput))
     return found
-
-
-def inputs_of(bundle: Bundle, size: int) -> list[Array]:
-    """The first golden sample, its rows repeated to a batch of ``size``."""
-    import numpy as np
-
-    from torchship.bundle import golden
-
-    if not bundle.manifest.golden:
-        raise UsageError("the bundle has no golden samples to measure with", where=str(bundle.folder))
-    sample = golden.read(bundle.folder / bundle.manifest.golden[0], bundle.manifest.signature)
-    if not size:
-        return list(sample.inputs)
-    return [np.ascontiguousarray(np.resize(array, (size, *array.shape[1:]))) for array in sample.inputs]
 
 
 def _show(measured: Sequence[Measured], output: Output) -> None:

@@ -58,8 +58,8 @@ def run(options: Namespace, output: Output) -> int:
 
 def _entries(bundle: Bundle, options: Namespace, output: Output) -> tuple[Entry, ...]:
     """The quickest artifacts' best settings, the quickest first; those that are far behind stay as they are."""
-    from torchship.cli.bench import inputs_of, sizes_of
     from torchship.runtime.loading import candidates
+    from torchship.runtime.typical import inputs_of, sizes_of
 
     signature = bundle.manifest.signature
     size = sizes_of(signature, [options.batch])[0]

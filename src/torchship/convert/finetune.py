@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,9 +12,8 @@ from torch.nn import functional
 
 from torchship.errors import UsageError
 from torchship.models.evaluation import LabelledData
-from torchship.models.flat import is_tensor
+from torchship.models.flat import result_tree
 from torchship.models.model import Model
-from torchship.signature.tree import flatten
 
 _ROWS = 64  # a step
 _EPOCHS = 5
@@ -67,11 +66,11 @@ def finetune(model: Model, whole: Model, data: LabelledData, masked: bool) -> st
 
 def _answers(whole: Model, inputs: tuple[Tensor, ...]) -> list[Tensor]:
     with torch.no_grad():
-        return list(_tensors(whole.flat.call(inputs)))
+        return result_tree(whole.flat.call(inputs))[1]
 
 
 def _loss(answer: object, right: Sequence[Tensor], labels: Tensor) -> Tensor:
-    given = list(_tensors(answer))
+    given = result_tree(answer)[1]
     terms = [
         functional.mse_loss(mine.float(), theirs.float()) / theirs.float().var().clamp_min(1e-6)
         for mine, theirs in zip(given, right, strict=True)
@@ -81,7 +80,3 @@ def _loss(answer: object, right: Sequence[Tensor], labels: Tensor) -> Tensor:
     if first.ndim == 2 and first.is_floating_point() and 0 <= int(labels.min()) <= int(labels.max()) < first.shape[1]:
         terms.append(functional.cross_entropy(first.float(), labels))
     return torch.stack(terms).sum()
-
-
-def _tensors(answer: object) -> Iterator[Tensor]:
-    yield from flatten(answer, is_tensor).leaves

@@ -16,6 +16,7 @@ from torchship.measure.cores import cores
 from torchship.measure.host import cpu_flags, cpu_name
 from torchship.measure.versions import installed
 
+_FOLDER = "tuned"
 _RUNTIMES = ("torchship", "onnxruntime", "openvino", "torch")
 
 
@@ -55,6 +56,8 @@ def cache_folder() -> Path:
 
 def read(bundle: Path) -> Record | None:
     """What was found for the bundle in this folder, on a CPU like this one with these runtimes; None where nothing."""
+    if not any((cache_folder() / _FOLDER).glob(f"{_digest(bundle)}-*")):
+        return None  # as nearly always: the host need not be asked what it is
     try:
         return msgspec.json.decode(_path(bundle).read_bytes(), type=Record)
     except (OSError, msgspec.DecodeError, msgspec.ValidationError):
@@ -76,7 +79,7 @@ def write(bundle: Path, entries: tuple[Entry, ...]) -> Path:
 
 
 def _path(bundle: Path) -> Path:
-    return cache_folder() / "tuned" / f"{_digest(bundle)}-{_host()}.json"
+    return cache_folder() / _FOLDER / f"{_digest(bundle)}-{_host()}.json"
 
 
 def _digest(bundle: Path) -> str:

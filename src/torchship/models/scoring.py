@@ -82,24 +82,23 @@ def check_direction(judge: Judge, predict: Predict, right: float) -> None:
 
 
 def _negated(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _negated(item) for key, item in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(_negated(item) for item in value))
-    if isinstance(value, (list, tuple)):
-        return type(value)(_negated(item) for item in value)
-    return -value if isinstance(value, np.ndarray) and value.dtype.kind in "fi" else value
+    return _each(value, lambda leaf: -leaf if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "fi" else leaf)
 
 
 def _arrays(value: Any) -> Any:
     """Tensors of a call as arrays, in whatever containers they come."""
+    return _each(value, lambda leaf: _array(leaf) if hasattr(leaf, "__array__") else leaf)
+
+
+def _each(value: Any, change: Callable[[Any], Any]) -> Any:
+    """The same containers with each leaf changed."""
     if isinstance(value, dict):
-        return {key: _arrays(item) for key, item in value.items()}
+        return {key: _each(item, change) for key, item in value.items()}
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(_arrays(item) for item in value))
+        return type(value)(*(_each(item, change) for item in value))
     if isinstance(value, (list, tuple)):
-        return type(value)(_arrays(item) for item in value)
-    return _array(value) if hasattr(value, "__array__") else value
+        return type(value)(_each(item, change) for item in value)
+    return change(value)
 
 
 def _array(value: Any) -> Array:

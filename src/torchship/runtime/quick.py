@@ -6,9 +6,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
-
-from torchship.bundle import golden
 from torchship.bundle.artifact import Settings
 from torchship.bundle.manifest import Shipped
 from torchship.bundle.opening import Bundle
@@ -18,7 +15,8 @@ from torchship.measure.cores import cores
 from torchship.measure.latency import time_for
 from torchship.measure.tuning import tune
 from torchship.runtime.selftest import self_test
-from torchship.targets import Array, runner_of
+from torchship.runtime.typical import inputs_of, sizes_of
+from torchship.targets import runner_of
 from torchship.targets.adapter import open_session
 
 _SECONDS = 1.0
@@ -27,7 +25,9 @@ _log = logging.getLogger("torchship")
 
 def tune_quickly(bundle: Bundle, shipped: Shipped) -> tuned.Record:
     """Find the settings, keep them in the user's cache where it can be written to, and give them."""
-    artifact, inputs = shipped.artifact, one_row(bundle)
+    artifact = shipped.artifact
+    size = sizes_of(bundle.manifest.signature, None)[0]
+    inputs = inputs_of(bundle, size)
 
     @contextmanager
     def opening(settings: Settings) -> Iterator[Turn]:
@@ -43,19 +43,9 @@ def tune_quickly(bundle: Bundle, shipped: Shipped) -> tuned.Record:
 
     knobs = runner_of(artifact.target).knobs(artifact, cores())[:1]
     found = tune(artifact.settings, knobs, opening, _SECONDS, refusing)
-    entry = tuned.Entry(artifact.name, found.settings, found.latency_ms, found.against, 1, found.tried)
+    entry = tuned.Entry(artifact.name, found.settings, found.latency_ms, found.against, size, found.tried)
     try:
         tuned.write(bundle.folder, (entry,))
     except OSError as error:
         _log.warning("what was tuned can't be kept: %s", error)
     return tuned.Record("", (entry,))
-
-
-def one_row(bundle: Bundle) -> list[Array]:
-    """The first golden sample, one row of it where there is a batch that may be 1."""
-    signature = bundle.manifest.signature
-    sample = golden.read(bundle.folder / bundle.manifest.golden[0], signature)
-    batch = signature.batch
-    if batch is None or signature.dim(batch).min > 1:
-        return list(sample.inputs)
-    return [np.ascontiguousarray(array[:1]) for array in sample.inputs]

@@ -7,20 +7,21 @@ A pass offers itself as ``PASS``; it is found by its file's name, which is also 
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import pkgutil
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import msgspec
 import numpy as np
 
 from torchship.bundle.artifact import Artifact, Variant
 from torchship.errors import ConversionError
-from torchship.targets.registry import known, package_of
+from torchship.targets.registry import known, part_of
 from torchship.targets.runner import Array, Needs
+
+_PASSES = "passes"  # the folder of a target's
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -53,6 +54,10 @@ class Work(msgspec.Struct, frozen=True):
                 "dict; or --quantize int8-dynamic, which needs none",
             )
         return self.calibration
+
+    def named(self, row: Sequence[Array]) -> dict[str, Array]:
+        """A row of typical inputs by the runtime's own names; without those that the graph doesn't use."""
+        return {name: row[place] for place, name in enumerate(self.source.inputs) if name}
 
 
 class Pass(Protocol):
@@ -96,27 +101,41 @@ class Calibration:
 
 def pass_names(target: str) -> tuple[str, ...]:
     """What the target's passes are called; none of them is imported."""
-    package = _package(target)
-    files = pkgutil.iter_modules(package.__path__) if package is not None else ()
+    files = pkgutil.iter_modules(part_of(target, _PASSES, "__path__") or ())
     return tuple(info.name.replace("_", "-") for info in files if not info.name.startswith("_"))
 
 
 def gaining(target: str) -> tuple[str, ...]:
     """Those by which a host like this one computes quicker: what ``--quantize auto`` tries."""
-    package = _package(target)
-    return cast("tuple[str, ...]", package.gaining()) if package is not None else ()
+    found = part_of(target, _PASSES, "gaining")
+    return cast("tuple[str, ...]", found()) if found is not None else ()
 
 
 def pass_of(target: str, name: str) -> Pass:
     """The target's pass of that name."""
-    package = _package(target)
-    assert package is not None
-    return cast(Pass, importlib.import_module(f"{package.__name__}.{name.replace('-', '_')}").PASS)
+    return cast(Pass, part_of(target, f"{_PASSES}.{name.replace('-', '_')}", "PASS"))
 
 
-def _package(target: str) -> Any:
-    name = f"{package_of(target)}.passes"
-    return importlib.import_module(name) if importlib.util.find_spec(name) is not None else None
+def check_left(names: Sequence[str], kept: Sequence[str], kinds: Sequence[str]) -> None:
+    """Raise ConversionError where a model has no layer (of ``kinds``) to quantise, or where all are to be ``kept``."""
+    if not names:
+        raise ConversionError(
+            f"there is nothing to quantise: the model has no {', '.join(kinds)} with weights",
+            hint="leave it as it is: --quantize none",
+        )
+    if not set(names) - set(kept):
+        raise ConversionError("no layer is left to be quantised", hint="--quantize none, or more --max-drop")
+
+
+def by_loss(names: Sequence[str], lost: Callable[[str], float], seconds: float) -> tuple[str, ...]:
+    """``names`` by what is ``lost`` where that layer alone is touched, most first; what time is too short for, last."""
+    end = time.monotonic() + seconds
+    seen: dict[str, float] = {}
+    for name in names:
+        if time.monotonic() > end:
+            break
+        seen[name] = lost(name)
+    return tuple(sorted(names, key=lambda name: -seen.get(name, 0.0)))
 
 
 def layers_told(kept: Sequence[str]) -> str:

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from torchship.convert.pruning import WEIGHED, weights_of
 from torchship.errors import ConversionError, UnavailableError
-from torchship.models.flat import is_tensor
-from torchship.signature.tree import flatten
+from torchship.models.flat import result_tree
 
 _ROUND = 4  # channels stay a multiple of it, as vector instructions want them
 
@@ -33,7 +32,7 @@ def prune(module: nn.Module, call: Callable[[], Any], share: float) -> str:
         raise UnavailableError("pruning channels needs torch-pruning", hint="pip install 'torchship[prune]'") from error
     before = sum(weight.numel() for _, weight in weights_of(module))
     with _gradients(module):
-        shapes = [tuple(each.shape) for each in _tensors(call())]
+        shapes = [tuple(each.shape) for each in result_tree(call())[1]]
         last = _last(module, call)
         pruner = torch_pruning.pruner.BasePruner(
             module, (), torch_pruning.importance.GroupMagnitudeImportance(p=2), pruning_ratio=share,
@@ -42,7 +41,7 @@ def prune(module: nn.Module, call: Callable[[], Any], share: float) -> str:
         pruner.step()
     after = sum(weight.numel() for _, weight in weights_of(module))
     with torch.no_grad():
-        if [tuple(each.shape) for each in _tensors(call())] != shapes:
+        if [tuple(each.shape) for each in result_tree(call())[1]] != shapes:
             raise ConversionError(
                 "without these channels the model's outputs have other shapes", hint="--prune unstructured:R keeps them"
             )
@@ -77,7 +76,7 @@ def _last(module: nn.Module, call: Callable[[], Any]) -> list[nn.Module]:
 
     hooks = [each.register_forward_hook(remember) for each in module.modules() if isinstance(each, WEIGHED)]
     try:
-        waiting: list[Any] = [each.grad_fn for each in _tensors(call())]
+        waiting: list[Any] = [each.grad_fn for each in result_tree(call())[1]]
     finally:
         for hook in hooks:
             hook.remove()
@@ -95,9 +94,5 @@ def _last(module: nn.Module, call: Callable[[], Any]) -> list[nn.Module]:
     return found
 
 
-def _tensors(answer: Any) -> list[Tensor]:
-    return list(flatten(answer, is_tensor).leaves)
-
-
 def _first(answer: Any) -> Tensor:
-    return sum(each.float().sum() for each in _tensors(answer) if each.requires_grad)  # type: ignore[return-value]
+    return sum(each.float().sum() for each in result_tree(answer)[1] if each.requires_grad)  # type: ignore[return-value]

@@ -10,14 +10,13 @@ from typing import Any
 
 from torchship.bundle.artifact import Artifact, Settings
 from torchship.errors import ConversionError
-from torchship.measure.knobs import Knob, threads_knob
 from torchship.targets.runner import Needs
-from torchship.targets.torchscript.run import TorchSession
+from torchship.targets.torchscript.run import TorchSession, TorchThreads
 
 _UNPACKING = threading.Lock()  # the loader reads TMPDIR, which is the whole process's
 
 
-class AotiRunner:
+class AotiRunner(TorchThreads):
     """``settings.threads`` is torch's, and so the process's: the session that was opened last decides it."""
 
     needs = Needs(("torch",), "build")
@@ -39,11 +38,6 @@ class AotiRunner:
             return loader.run(list(inputs))
 
         return TorchSession(call, artifact)
-
-    def knobs(self, artifact: Artifact, cores: int) -> tuple[Knob, ...]:
-        """Threads: torch has no more to set."""
-        del artifact
-        return (threads_knob(cores),)
 
 
 def _load(path: Path) -> Any:

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from torchship.bundle.artifact import Artifact, Settings
 from torchship.formats import exported, recognise
-from torchship.measure.knobs import Knob, threads_knob
 from torchship.targets.runner import Needs
-from torchship.targets.torchscript.run import TorchSession
+from torchship.targets.torchscript.run import TorchSession, TorchThreads
 
 
-class ExportedRunner:
+class ExportedRunner(TorchThreads):
     """Runs the program's graph operator by operator: slow, and the nearest to what was exported."""
 
     needs = Needs(("torch",), "build")
@@ -32,11 +31,6 @@ class ExportedRunner:
             warnings.simplefilter("ignore")
             program = torch.export.load(str(path))
             return TorchSession(program.module(), artifact)
-
-    def knobs(self, artifact: Artifact, cores: int) -> tuple[Knob, ...]:
-        """Threads: torch has no more to set."""
-        del artifact
-        return (threads_knob(cores),)
 
 
 RUNNER = ExportedRunner()

@@ -50,7 +50,16 @@ class TorchSession:
         del self._call
 
 
-class TorchScriptRunner:
+class TorchThreads:
+    """What all that runs in torch have in common: nothing but the threads can be set."""
+
+    def knobs(self, artifact: Artifact, cores: int) -> tuple[Knob, ...]:
+        """1, 2, 4 … threads."""
+        del artifact
+        return (threads_knob(cores),)
+
+
+class TorchScriptRunner(TorchThreads):
     """``settings.options``: ``optimize_for_inference`` packs the weights for the CPU that it runs on.
 
     The number of threads is torch's, and so the process's: the session that was opened last decides it.
@@ -77,11 +86,6 @@ class TorchScriptRunner:
             if settings.options.get("optimize_for_inference"):
                 module = torch.jit.optimize_for_inference(module)
         return TorchSession(module, artifact)
-
-    def knobs(self, artifact: Artifact, cores: int) -> tuple[Knob, ...]:
-        """Threads: torch has no more to set."""
-        del artifact
-        return (threads_knob(cores),)
 
 
 RUNNER = TorchScriptRunner()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,12 @@ import onnx
 import onnx_ir
 
 from torchship.bundle.artifact import Artifact, Variant
-from torchship.errors import ConversionError
 from torchship.measure.latency import race, time_for
 from torchship.targets.distance import distance
 from torchship.targets.onnx.passes._quantized import KINDS, host_of, narrowed, readied, touched
 from torchship.targets.onnx.passes._weights import save, shrink
 from torchship.targets.onnx.passes.int8_weights import LEAST, rounded
-from torchship.targets.passes import Work, layers_told, renamed
+from torchship.targets.passes import Work, by_loss, check_left, layers_told, renamed
 from torchship.targets.runner import Array, Needs
 
 _WITH = ("Conv", "Gemm", "MatMul", "MaxPool", "AveragePool", "GlobalAveragePool", "Relu", "Clip", "Add", "Concat")
@@ -35,9 +33,7 @@ class Int8:
     def apply(self, work: Work, variant: Variant, out: Path) -> Artifact:
         """Write ``model.onnx``; ``work.kept`` are node names."""
         with readied(work.main) as ready:
-            names = _layers(ready)
-            if not set(names) - set(work.kept):
-                raise ConversionError("no layer is left to be quantised", hint="--quantize none, or more --max-drop")
+            check_left(touched(ready, KINDS), work.kept, KINDS)
             whole = _quantised(onnx.load(ready), _ranges(ready, work), work.kept)
             quicker = _is_quicker(whole, ready, work)
             model = onnx_ir.from_proto(whole) if quicker else onnx_ir.load(ready)
@@ -51,28 +47,18 @@ class Int8:
 
     def sensitive(self, work: Work, seconds: float) -> tuple[str, ...]:
         """Each layer is quantised alone, and the answers compared with the float model's."""
-        end = time.monotonic() + seconds
-        lost: dict[str, float] = {}
         with readied(work.main) as ready:
-            names, ranges = _layers(ready), _ranges(ready, work)
-            rows = [_named(work, row) for row in work.typical.rows(_LOOKED_AT)]
+            names = touched(ready, KINDS)
+            check_left(names, (), KINDS)
+            ranges = _ranges(ready, work)
+            rows = [work.named(row) for row in work.typical.rows(_LOOKED_AT)]
             right = _answers(onnx.load(ready), rows)
-            for name in names:
-                if time.monotonic() > end:
-                    break
+
+            def lost(name: str) -> float:
                 alone = _quantised(onnx.load(ready), ranges, [each for each in names if each != name], only=name)
-                lost[name] = distance(right, _answers(alone, rows))
-        return tuple(sorted(names, key=lambda name: -lost.get(name, 0.0)))
+                return distance(right, _answers(alone, rows))
 
-
-def _layers(path: Path) -> list[str]:
-    names = touched(path, KINDS)
-    if not names:
-        raise ConversionError(
-            f"there is nothing to quantise: the model has no {', '.join(KINDS)} with weights",
-            hint="leave it as it is: --quantize none",
-        )
-    return names
+            return by_loss(names, lost, seconds)
 
 
 def _ranges(path: Path, work: Work) -> Any:
@@ -90,17 +76,13 @@ class _Reader:
     """What ONNX Runtime's calibrator asks for rows."""
 
     def __init__(self, work: Work) -> None:
-        self._rows = (_named(work, row) for row in work.typical.rows())
+        self._rows = (work.named(row) for row in work.typical.rows())
 
     def get_next(self) -> dict[str, Array] | None:
         return next(self._rows, None)
 
     def __iter__(self) -> Iterator[dict[str, Array]]:
         return self._rows
-
-
-def _named(work: Work, row: Sequence[Array]) -> dict[str, Array]:
-    return {name: row[place] for place, name in enumerate(work.source.inputs) if name}
 
 
 def _quantised(model: onnx.ModelProto, ranges: Any, kept: Sequence[str], only: str | None = None) -> onnx.ModelProto:
@@ -118,7 +100,7 @@ def _quantised(model: onnx.ModelProto, ranges: Any, kept: Sequence[str], only: s
 
 def _is_quicker(whole: onnx.ModelProto, ready: Path, work: Work) -> bool:
     """Whether the quantised model answers a typical input sooner than the float one, here: seen side by side."""
-    row = _named(work, next(work.typical.rows(1)))
+    row = work.named(next(work.typical.rows(1)))
     sessions = [_session(whole), _session(onnx.load(ready))]
     turns = [lambda share, session=each: time_for(lambda: session.run(None, row), share) for each in sessions]
     mine, usual = race(turns, seconds=_RACE)

@@ -7,11 +7,10 @@ from pathlib import Path
 import onnx_ir
 
 from torchship.bundle.artifact import Artifact, Variant
-from torchship.errors import ConversionError
 from torchship.targets.onnx.passes._quantized import KINDS_DYNAMIC, host_of, narrowed, readied, touched
 from torchship.targets.onnx.passes._weights import save, shrink
 from torchship.targets.onnx.passes.int8_weights import LEAST, rounded
-from torchship.targets.passes import Work, renamed
+from torchship.targets.passes import Work, check_left, renamed
 from torchship.targets.runner import Needs
 
 
@@ -25,12 +24,7 @@ class Int8Dynamic:
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
         with readied(work.main) as ready:
-            names = touched(ready, KINDS_DYNAMIC)
-            if not names:
-                raise ConversionError(
-                    f"there is nothing to quantise: the model has no {', '.join(KINDS_DYNAMIC)} with weights",
-                    hint="leave it as it is, or take int8 with calibration data",
-                )
+            check_left(touched(ready, KINDS_DYNAMIC), work.kept, KINDS_DYNAMIC)
             quantize_dynamic(
                 ready, out / work.source.main, op_types_to_quantize=list(KINDS_DYNAMIC), per_channel=True,
                 reduce_range=narrowed(), weight_type=QuantType.QInt8, nodes_to_exclude=list(work.kept),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,10 @@ import msgspec
 import numpy as np
 
 from torchship.bundle.artifact import Artifact, Variant
-from torchship.errors import ConversionError
 from torchship.targets.distance import distance
 from torchship.targets.openvino.library import core, library
 from torchship.targets.openvino.passes._nncf import nncf
-from torchship.targets.passes import Work, layers_told, renamed
+from torchship.targets.passes import Work, by_loss, check_left, layers_told, renamed
 from torchship.targets.runner import Array, Needs
 
 _KINDS = ("Convolution", "GroupConvolution", "MatMul")
@@ -29,47 +28,35 @@ class Int8:
 
     def apply(self, work: Work, variant: Variant, out: Path) -> Artifact:
         """Write ``model.xml`` and ``model.bin``."""
-        names = _layers(core().read_model(str(work.main)))
-        if not set(names) - set(work.kept):
-            raise ConversionError("no layer is left to be quantised", hint="--quantize none, or more --max-drop")
+        _layers(work.kept, core().read_model(str(work.main)))
         model = _quantised(work, list(work.kept))
         library().save_model(model, str(out / work.source.main), compress_to_fp16=False)
         return renamed(work, msgspec.structs.replace(variant, how=layers_told(work.kept)))
 
     def sensitive(self, work: Work, seconds: float) -> tuple[str, ...]:
         """Each layer is quantised alone, and the answers compared with the float model's."""
-        end = time.monotonic() + seconds
-        names = _layers(core().read_model(str(work.main)))
-        rows = [_fed(work, row) for row in work.typical.rows(_LOOKED_AT)]
+        names = _layers((), core().read_model(str(work.main)))
+        rows = [work.named(row) for row in work.typical.rows(_LOOKED_AT)]
         right = _answers(core().read_model(str(work.main)), rows)
-        lost: dict[str, float] = {}
-        for name in names:
-            if time.monotonic() > end:
-                break
+
+        def lost(name: str) -> float:
             alone = _quantised(work, [each for each in names if each != name], rows=_LOOKED_AT)
-            lost[name] = distance(right, _answers(alone, rows))
-        return tuple(sorted(names, key=lambda name: -lost.get(name, 0.0)))
+            return distance(right, _answers(alone, rows))
+
+        return by_loss(names, lost, seconds)
 
 
-def _layers(model: Any) -> list[str]:
+def _layers(kept: Sequence[str], model: Any) -> list[str]:
     names = [node.get_friendly_name() for node in model.get_ops() if node.get_type_name() in _KINDS]
-    if not names:
-        raise ConversionError(
-            f"there is nothing to quantise: the model has no {', '.join(_KINDS)}",
-            hint="leave it as it is: --quantize none",
-        )
+    check_left(names, kept, _KINDS)
     return names
 
 
 def _quantised(work: Work, kept: list[str], rows: int = _SUBSET) -> Any:
     with nncf() as module:
-        data = module.Dataset(list(work.typical.rows(rows)), lambda row: _fed(work, row))
+        data = module.Dataset(list(work.typical.rows(rows)), work.named)
         scope = module.IgnoredScope(names=kept) if kept else None
         return module.quantize(core().read_model(str(work.main)), data, subset_size=rows, ignored_scope=scope)
-
-
-def _fed(work: Work, row: list[Array]) -> dict[str, Array]:
-    return {name: row[place] for place, name in enumerate(work.source.inputs) if name}
 
 
 def _answers(model: Any, rows: list[dict[str, Array]]) -> list[list[Array]]:
